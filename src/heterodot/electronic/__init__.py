@@ -1,0 +1,1 @@
+"""Levels, wavefunctions, alignment and transfer of the whole particle."""

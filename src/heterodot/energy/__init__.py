@@ -1,0 +1,1 @@
+"""Energies and forces on plain atoms with formal charges, and relaxation."""

@@ -1,0 +1,53 @@
+"""Instrument files in, `Measurement` out, or an error that says where and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heterodot.errors import InputError, nearest
+from heterodot.files import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from heterodot.measurement import Measurement
+
+# suffix -> "module:function"; the function takes a path and the kind that the caller expects
+# ("xrd", "decay", "ta", "absorption"... or None) and returns a Measurement. A reader refuses a
+# file whose content is not what its suffix says. Keep the rows sorted.
+READERS: dict[str, str] = {
+    ".nc": "heterodot.formats.netcdf:read",
+}
+
+
+def read(path: str | Path, kind: str | None = None) -> Measurement:
+    """Return what an instrument's file holds.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str, optional
+        What it should be (``"xrd"``, ``"decay"``...), which helps where a suffix is shared.
+
+    Raises
+    ------
+    InputError
+        Missing, empty, of a suffix that is not known, or not what it claims to be.
+    """
+    import importlib
+
+    readable(path, limit=2**33)
+    suffix = Path(path).suffix.lower()
+    if suffix not in READERS:
+        close = nearest(suffix, READERS, n=1)
+        raise InputError(
+            f"files of type '{suffix or 'none'}' are not read",
+            file=path,
+            remedy=f"{f'did you mean {close[0]}? ' if close else ''}export it as .csv or .txt",
+        )
+    module, function = READERS[suffix].split(":")
+    reader: Callable[[Path, str | None], Measurement] = getattr(
+        importlib.import_module(module), function
+    )
+    return reader(Path(path), kind)

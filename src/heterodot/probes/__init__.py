@@ -1,0 +1,1 @@
+"""What instruments see: ``simulate(particle, setup)`` and ``fit(measurement, model)``."""

@@ -1,0 +1,1 @@
+"""One study file, its stages, cache and provenance."""
