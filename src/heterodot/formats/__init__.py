@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 # suffix -> "module:function"; the function takes a path and the kind that the caller expects
 # ("xrd", "decay", "ta", "absorption"... or None) and returns a Measurement. A reader refuses a
 # file whose content is not what its suffix says. Keep the rows sorted.
+# A row "suffix:kind" comes before the row of the suffix alone where one suffix is shared.
 READERS: dict[str, str] = {
+    ".asc": "heterodot.formats.columns:read",
+    ".csv": "heterodot.formats.columns:read",
+    ".dat": "heterodot.formats.columns:read",
     ".nc": "heterodot.formats.netcdf:read",
+    ".tsv": "heterodot.formats.columns:read",
+    ".txt": "heterodot.formats.columns:read",
+    ".xy": "heterodot.formats.columns:read",
 }
 
 
@@ -46,7 +53,8 @@ def read(path: str | Path, kind: str | None = None) -> Measurement:
             file=path,
             remedy=f"{f'did you mean {close[0]}? ' if close else ''}export it as .csv or .txt",
         )
-    module, function = READERS[suffix].split(":")
+    row = READERS.get(f"{suffix}:{kind}", READERS[suffix])
+    module, function = row.split(":")
     reader: Callable[[Path, str | None], Measurement] = getattr(
         importlib.import_module(module), function
     )
