@@ -1,5 +1,7 @@
 """What is known of phases, levels, masses, optics, recipes and published results, with source."""
 
 from heterodot.catalog.phases import crystal, phase_names
+from heterodot.catalog.records import Entry, Source
+from heterodot.catalog.values import ionic_radius, lookup, quantities
 
-__all__ = ["crystal", "phase_names"]
+__all__ = ["Entry", "Source", "crystal", "ionic_radius", "lookup", "phase_names", "quantities"]
