@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from heterodot.crystal import Crystal
@@ -33,3 +34,21 @@ def cds() -> Crystal:
     """Zinc-blende CdS, a = 5.832 Å (F-43m, number 216)."""
     sites = {"Cd": (0, 0, 0), "S": (0.25, 0.25, 0.25)}
     return Crystal.from_sites("CdS_zincblende", "F -4 3 m", (5.832,), sites)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="also run tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-slow"):
+        return
+    skip = pytest.mark.skip(reason="slow; run with --run-slow (make test-all does)")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+# a loaded machine must not fail a property test by the clock
+hypothesis.settings.register_profile("heterodot", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("heterodot")

@@ -26,11 +26,13 @@ class Symmetry:
     number : int
         International Tables number.
     international : str
-        Short Hermann-Mauguin symbol of the standard setting.
+        Short Hermann-Mauguin symbol in the axes of the cell as given (``"P b n m"`` and
+        ``"P n m a"`` differ), or of the standard setting where the cell is none of the tabulated
+        ones (a supercell, say; ``tabulated`` is False then).
     hall : str
-        Hall symbol, which fixes the setting.
-    choice : str
-        Axis choice of the setting as spglib names it (``"cab"`` for Pbnm), often empty.
+        Hall symbol of the same setting.
+    tabulated : bool
+        Whether the cell as given is a tabulated setting, up to its origin.
     point_group : str
         Crystal class, e.g. ``"m-3m"``.
     rotations : (n, 3, 3) int array
@@ -44,7 +46,7 @@ class Symmetry:
     number: int
     international: str
     hall: str
-    choice: str
+    tabulated: bool
     point_group: str
     rotations: NDArray[np.int64]
     translations: NDArray[np.float64]
@@ -391,11 +393,12 @@ class Crystal:
                 remedy="check the sites",
             )
         rotations, first = np.unique(np.asarray(data.rotations), axis=0, return_index=True)
+        group = _tabulated_setting(data)
         return Symmetry(
             int(data.number),
-            str(data.international),
-            str(data.hall),
-            str(data.choice),
+            str(data.international) if group is None else str(group.hm),
+            str(data.hall) if group is None else str(group.hall),
+            group is not None,
             str(data.pointgroup).strip(),
             rotations.astype(np.int64),
             np.asarray(data.translations)[first],
@@ -404,11 +407,29 @@ class Crystal:
 
     @functools.cached_property
     def point_operations(self) -> NDArray[np.float64]:
-        """Point-group operations as Cartesian matrices, (n, 3, 3); column vectors, v' = R v."""
-        basis = self.cell.T
-        operations = basis @ self.symmetry.rotations @ np.linalg.inv(basis)
+        """Point-group operations as Cartesian matrices, (n, 3, 3); column vectors, v' = R v.
+
+        They are those of the crystal, not of the cell: a supercell of lower symmetry has the
+        same ones as the primitive cell.
+        """
+        import spglib
+
+        cell, rotations = self.cell, self.symmetry.rotations
+        found = spglib.standardize_cell(
+            (self.cell, self.scaled, self.numbers),
+            to_primitive=True,
+            no_idealize=True,  # keeps the orientation
+            symprec=self.symprec,
+        )
+        if found is not None and len(found[2]) < len(self):
+            data = spglib.get_symmetry_dataset(found, symprec=self.symprec)
+            cell = np.asarray(found[0], dtype=float)
+            rotations = np.unique(np.asarray(data.rotations), axis=0)
+        basis = cell.T
+        operations = np.asarray(basis @ rotations @ np.linalg.inv(basis), dtype=float)
+        operations[np.abs(operations) < 1e-12] = 0.0
         operations.setflags(write=False)
-        return np.asarray(operations, dtype=float)
+        return operations
 
     @property
     def proper_rotations(self) -> NDArray[np.float64]:
@@ -498,10 +519,14 @@ class Crystal:
         """Return the crystal in a primitive cell (Niggli-reduced), in the same orientation."""
         import spglib
 
-        found = spglib.find_primitive((self.cell, self.scaled, self.numbers), self.symprec)
+        found = spglib.standardize_cell(
+            (self.cell, self.scaled, self.numbers),
+            to_primitive=True,
+            no_idealize=True,  # keeps the orientation
+            symprec=self.symprec,
+        )
         if found is None:
             raise InputError("no primitive cell found", place=self.name)
-        # spglib keeps the orientation of the input in find_primitive
         cell, scaled, numbers = found
         reduced = spglib.niggli_reduce(np.asarray(cell), eps=1e-5)
         cell2 = np.asarray(reduced if reduced is not None else cell, dtype=float)
@@ -628,6 +653,24 @@ class Crystal:
 
 
 # -------------------------------------------------------------------- small helpers of floor 0
+
+
+def _tabulated_setting(data: Any) -> Any:
+    """Return gemmi's space group for the axes of a spglib dataset's input, or None."""
+    import gemmi
+
+    to_standard = np.asarray(data.transformation_matrix)
+    if abs(abs(np.linalg.det(to_standard)) - 1.0) > 1e-6:
+        return None
+    origin = np.linalg.solve(to_standard, np.asarray(data.origin_shift))
+    ops = []
+    for rotation, shift in zip(data.rotations, data.translations, strict=True):
+        moved = np.asarray(shift) + origin - np.asarray(rotation) @ origin
+        op = gemmi.Op()
+        op.rot = (np.asarray(rotation) * 24).astype(int).tolist()
+        op.tran = (np.round(moved * 24).astype(int) % 24).tolist()
+        ops.append(op)
+    return gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
 
 
 def element_of(label: str, *, place: str = "") -> int:

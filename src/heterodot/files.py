@@ -21,6 +21,7 @@ def _refusal(path: Path, error: OSError) -> OutputError:
         errno.EPERM: "give a folder you may write to",
         errno.EROFS: "give a folder you may write to",
         errno.EISDIR: "give the name of a file, not of a folder",
+        errno.EEXIST: "a part of the path is a file; give another path",
         errno.ENOTDIR: "a part of the path is a file; give another path",
     }
     return OutputError(

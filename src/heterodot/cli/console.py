@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from heterodot.documents import plain
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -130,27 +131,6 @@ def verb(schema: str) -> Callable[[Function], Function]:
         return wrapped  # type: ignore[return-value]
 
     return decorate
-
-
-def plain(content: Any) -> Any:
-    """Return nested data with numpy turned into lists and NaN or infinity into null."""
-    import numpy as np
-
-    if isinstance(content, dict):
-        return {str(key): plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple | set):
-        return [plain(value) for value in content]
-    if isinstance(content, np.ndarray):
-        return plain(content.tolist())
-    if isinstance(content, np.generic):
-        return plain(content.item())
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Path):
-        return str(content)
-    if hasattr(content, "to_json"):
-        return plain(content.to_json())
-    return content
 
 
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
