@@ -12,6 +12,16 @@ from typing import Any
 # Bump when the tables below change: the cached database of an older layout is then not used.
 LAYOUT = 1
 
+_KINDS = (
+    "systems",
+    "results",
+    "recipes",
+    "equations",
+    "claims",
+    "inconsistencies",
+    "comparisons",
+)
+
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE phase (id TEXT PRIMARY KEY, formula TEXT, default_for TEXT, record TEXT, file TEXT);
@@ -120,7 +130,7 @@ def _literature(content: Any, file: str) -> Iterator[tuple[str, tuple[Any, ...]]
     document = content["document"]
     key = document["key"]
     yield "document", (key, _text(document))
-    for kind in ("systems", "results", "recipes", "equations", "claims", "inconsistencies"):
+    for kind in _KINDS:
         for r in content.get(kind) or []:
             systems = r.get("systems") or ([r["system"]] if r.get("system") else [])
             row = (r["id"], kind, key, "|".join(systems), r.get("quantity", ""), _text(r), file)

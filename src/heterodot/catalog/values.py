@@ -70,7 +70,7 @@ def lookup(
     Examples
     --------
     >>> str(lookup("PbS", "band_gap").value)
-    '0.41(1) eV'
+    '0.410(10) eV'
     >>> len(lookup("CsPbBr3", "band_gap", all=True)) > 1
     True
     """
