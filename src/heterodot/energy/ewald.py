@@ -1,0 +1,138 @@
+"""Lattice sums of point charges: energy, forces and stress of a periodic cell by Ewald's method.
+
+Ewald, Ann. Phys. 369, 253 (1921); stress as in Nose and Klein, Mol. Phys. 50, 1055 (1983).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.errors import InputError
+
+
+@functools.cache
+def coulomb_constant() -> float:
+    """Return e²/(4 pi eps0) in eV Å.
+
+    Examples
+    --------
+    >>> round(coulomb_constant(), 4)
+    14.3996
+    """
+    from scipy import constants as c
+
+    return float(c.e / (4 * np.pi * c.epsilon_0) * 1e10)
+
+
+def ewald(
+    cell: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    charges: NDArray[np.float64],
+    *,
+    accuracy: float = 1e-10,
+    reach: float | None = None,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return energy, forces and stress of point charges that repeat in three directions.
+
+    Parameters
+    ----------
+    cell : (3, 3) array
+        Lattice vectors as rows, Å.
+    positions : (n, 3) array
+        Å.
+    charges : (n,) array
+        In e; they have to add up to zero.
+    accuracy : float
+        Relative size of the terms that are left out.
+    reach : float, optional
+        Cutoff of the sum in real space, Å; balanced against the reciprocal sum where not given.
+
+    Returns
+    -------
+    energy : float
+        eV per cell.
+    forces : (n, 3) array
+        eV/Å.
+    stress : (3, 3) array
+        eV/Å³, positive under tension (the derivative of energy with strain, over volume).
+
+    Raises
+    ------
+    InputError
+        The cell is charged.
+
+    Examples
+    --------
+    The Madelung constant of rock salt:
+
+    >>> cell = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * 1.0
+    >>> e, f, s = ewald(cell, np.array([[0, 0, 0], [1., 0, 0]]), np.array([1., -1.]))
+    >>> round(float(-e / coulomb_constant()), 7)
+    1.7475646
+    """
+    from ase.neighborlist import primitive_neighbor_list
+    from scipy.special import erfc
+
+    if abs(charges.sum()) > 1e-6 * max(1.0, np.abs(charges).max()):
+        raise InputError(
+            f"the cell carries a charge of {charges.sum():+g} e",
+            place="ewald",
+            remedy="give formal charges that add up to zero",
+        )
+    volume = abs(float(np.linalg.det(cell)))
+    n = len(charges)
+    depth = float(np.sqrt(-np.log(accuracy)))
+    if reach is None:
+        reach = float(np.clip(depth / np.sqrt(np.pi) * (volume**2 / n) ** (1 / 6), 4.0, 14.0))
+    alpha = depth / reach
+    i, j, d, r = primitive_neighbor_list(
+        "ijDd", (True, True, True), cell, positions, reach, use_scaled_positions=False
+    )
+    qq = charges[i] * charges[j]
+    screened = erfc(alpha * r) / r
+    slope = -(screened + 2 * alpha / np.sqrt(np.pi) * np.exp(-((alpha * r) ** 2))) / r
+    energy = 0.5 * float(qq @ screened)
+    g = (qq * slope / r)[:, None] * d
+    forces = gather(i, g, n)
+    virial = 0.5 * g.T @ d
+
+    energy -= alpha / np.sqrt(np.pi) * float(charges @ charges)
+
+    k = _waves(cell, 2 * alpha * depth)
+    k2 = np.einsum("ij,ij->i", k, k)
+    weight = 4 * np.pi / volume * np.exp(-k2 / (4 * alpha**2)) / k2
+    for block in range(0, len(k), 4096):
+        kb, k2b, wb = (array[block : block + 4096] for array in (k, k2, weight))
+        phase = positions @ kb.T
+        cosine, sine = np.cos(phase), np.sin(phase)
+        real, imaginary = charges @ cosine, charges @ sine
+        density = wb * (real**2 + imaginary**2)
+        energy += 0.5 * float(density.sum())
+        pull = charges[:, None] * (sine * real - cosine * imaginary) * wb
+        forces += pull @ kb
+        shape = density * 2 * (1 / k2b + 1 / (4 * alpha**2))
+        virial += 0.5 * (np.eye(3) * density.sum() * -1.0 + (kb * shape[:, None]).T @ kb)
+    factor = coulomb_constant()
+    scaled: NDArray[np.float64] = forces * factor
+    return energy * factor, scaled, virial / volume * factor
+
+
+def gather(index: NDArray[np.int64], vectors: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the sum of the vectors (m, 3) that belong to each of ``n`` atoms, (n, 3)."""
+    total = np.empty((n, 3))
+    for k in range(3):
+        total[:, k] = np.bincount(index, vectors[:, k], n)
+    return total
+
+
+def _waves(cell: NDArray[np.float64], longest: float) -> NDArray[np.float64]:
+    reciprocal = 2 * np.pi * np.linalg.inv(cell).T
+    # |m_i| <= k.a_i / 2 pi <= |k| |a_i| / 2 pi
+    limits = np.floor(longest * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
+    grids = np.meshgrid(*[np.arange(-m, m + 1) for m in limits], indexing="ij")
+    k = np.stack(grids, axis=-1).reshape(-1, 3) @ reciprocal
+    k2 = np.einsum("ij,ij->i", k, k)
+    return np.asarray(k[(k2 > 1e-12) & (k2 < longest**2)], dtype=float)
