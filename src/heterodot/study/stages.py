@@ -1,0 +1,390 @@
+"""The stages of a study: each takes its settings and earlier results, writes files, says what it found.
+
+A stage never prints and never reads the study file. What it writes can be opened without
+Heterodot: extended XYZ, CIF, CSV, NetCDF, JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodot.crystal import Crystal
+from heterodot.documents import plain
+from heterodot.errors import NotFoundError
+from heterodot.files import read_text, write_text
+from heterodot.progress import Progress
+from heterodot.study.store import StageResult
+
+if TYPE_CHECKING:
+    from heterodot.epitaxy import OrientationRelationship, Search
+    from heterodot.particle import Particle
+    from heterodot.study.settings import Relation, Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage works with.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it writes.
+    settings : Settings
+    crystal_a, crystal_b : Crystal
+    taken : mapping
+        For ``"a"`` and ``"b"``: which catalog phase or file (with hash) was taken.
+    earlier : mapping of stage name to StageResult
+    progress : Progress
+    """
+
+    folder: Path
+    settings: Settings
+    crystal_a: Crystal
+    crystal_b: Crystal
+    taken: Mapping[str, Any]
+    earlier: Mapping[str, StageResult]
+    progress: Progress
+
+    def particle(self, which: str) -> Particle:
+        """Return the particle as built or as relaxed."""
+        from heterodot.particle import Particle
+
+        stage = {"built": "particle", "relaxed": "energy"}[which]
+        return Particle.read(self.earlier[stage].path(f"{which}.xyz"))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+        Raised when its results change for the same input, so that old ones are not taken.
+    needs : tuple of str
+        Stages whose results it uses.
+    depends : callable
+        ``depends(settings)``: the plain data that its results depend on.
+    work : callable
+        ``work(job) -> summary`` (plain data); it writes files into ``job.folder``.
+    """
+
+    name: str
+    version: int
+    needs: tuple[str, ...]
+    depends: Callable[[Settings], Any]
+    work: Callable[[Job], Mapping[str, Any]]
+
+
+def load_crystal(name: str, base: Path) -> tuple[Crystal, dict[str, Any]]:
+    """Return the crystal of a catalog name or CIF path, and what was taken.
+
+    Parameters
+    ----------
+    name : str
+        Catalog name or CIF path; a relative path starts at ``base``.
+
+    Returns
+    -------
+    Crystal
+    dict
+        ``{"catalog", "asked_for"}`` or ``{"file", "sha256"}``.
+    """
+    if name.lower().endswith(".cif") or "/" in name or "\\" in name:
+        from heterodot.files import sha256
+
+        path = base / name  # an absolute name stands for itself
+        return Crystal.read(path), {"file": path.name, "sha256": sha256(path)}
+    from heterodot.catalog import crystal
+
+    found = crystal(name)
+    return found, {"catalog": found.name, "asked_for": name}
+
+
+# ------------------------------------------------------------------------------- the work
+
+
+def crystals(job: Job) -> Mapping[str, Any]:
+    """Write both crystals, with their source, and say what they are."""
+    from heterodot.cif import write_cif
+
+    summary = {}
+    for key, crystal in (("a", job.crystal_a), ("b", job.crystal_b)):
+        write_text(
+            job.folder / f"crystal_{key}.json", json.dumps(plain(crystal.to_record()), indent=1)
+        )
+        write_cif(
+            job.folder / f"crystal_{key}.cif",
+            crystal.atoms,
+            name=crystal.name,
+            comment=f"{crystal.name}: {crystal.source}",
+        )
+        summary[key] = {**crystal.to_json(), "taken": job.taken[key]}
+    return summary
+
+
+def epitaxy(job: Job) -> Mapping[str, Any]:
+    """Search orientation relationships; write the ranked table and every relation."""
+    from heterodot.epitaxy import search
+
+    limits = job.settings.epitaxy
+    found = search(
+        job.crystal_a,
+        job.crystal_b,
+        max_index=limits.max_index,
+        max_area=limits.max_area,
+        max_strain=limits.max_strain,
+        progress=job.progress,
+    )
+    rows = [relation_row(rank, match) for rank, match in enumerate(found.matches, 1)]
+    write_text(job.folder / "epitaxy.csv", csv_text(RELATION_COLUMNS, rows))
+    write_text(job.folder / "epitaxy.json", json.dumps(plain(found.to_json())))
+    chosen, rank = choose(found, job.settings.particle.match)
+    write_text(job.folder / "relation.json", json.dumps(plain(chosen.to_record())))
+    return {
+        "matches": len(found.matches),
+        "chosen_rank": rank,
+        "chosen": chosen.to_json(),
+        "first": [match.to_json() for match in found.matches[:40]],
+    }
+
+
+RELATION_COLUMNS = (
+    "rank",
+    "plane A",
+    "plane B",
+    "direction A",
+    "direction B",
+    "direction 2 A",
+    "direction 2 B",
+    "area (Å²)",
+    "mismatch 1 (%)",
+    "mismatch 2 (%)",
+    "largest strain (%)",
+    "score",
+)
+
+
+def relation_row(rank: int, relation: OrientationRelationship) -> list[Any]:
+    """Return one row of the ranked table."""
+    from heterodot.epitaxy.relationship import direction_text, plane_text
+
+    return [
+        rank,
+        plane_text(relation.plane_a),
+        plane_text(relation.plane_b),
+        direction_text(relation.direction_a),
+        direction_text(relation.direction_b),
+        direction_text(relation.direction2_a),
+        direction_text(relation.direction2_b),
+        round(float(relation.area), 2),
+        round(100 * float(relation.mismatch[0]), 3),
+        round(100 * float(relation.mismatch[1]), 3),
+        round(100 * float(relation.strain_max), 3),
+        round(float(relation.score), 4),
+    ]
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table as CSV text."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def choose(found: Search, match: int | Relation) -> tuple[OrientationRelationship, int]:
+    """Return the relation that the study asks for, and its rank among those found.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing was found, the rank is beyond the list, or no relation has these planes.
+    """
+    if not found.matches:
+        raise NotFoundError(
+            "no orientation relationship lies within the limits",
+            place="epitaxy",
+            remedy="raise epitaxy.max_strain or epitaxy.max_area",
+        )
+    if isinstance(match, int):
+        if match > len(found.matches):
+            raise NotFoundError(
+                f"rank {match} was asked for and {len(found.matches)} relations were found",
+                place="particle.match",
+                remedy="give a smaller rank or wider limits",
+            )
+        return found.matches[match - 1], match
+    relation = found.find(match.plane_a, match.plane_b, match.direction_a, match.direction_b)
+    ranks = [
+        rank
+        for rank, other in enumerate(found.matches, 1)
+        if abs(other.score - relation.score) < 1e-9 and abs(other.area - relation.area) < 1e-6
+    ]
+    return relation, ranks[0] if ranks else 0
+
+
+def particle(job: Job) -> Mapping[str, Any]:
+    """Build the particle at the chosen relation; write extended XYZ and CIF; check it."""
+    from heterodot.cif import write_cif
+    from heterodot.epitaxy import OrientationRelationship
+    from heterodot.particle import build, report
+
+    record = json.loads(read_text(job.earlier["epitaxy"].path("relation.json")))
+    wish = job.settings.particle
+    built = build(
+        job.crystal_a,
+        wish.shape_a,
+        wish.size_a,
+        job.crystal_b,
+        wish.shape_b,
+        wish.size_b,
+        OrientationRelationship.from_record(record),
+        termination_a=wish.termination_a,
+        termination_b=wish.termination_b,
+        seed=job.settings.study.seed,
+        progress=job.progress,
+    )
+    built.write(job.folder / "built.xyz")
+    write_cif(job.folder / "built.cif", built.atoms, name=built.formula)
+    return {"report": report(built), "history": list(built.history)}
+
+
+def energy(job: Job) -> Mapping[str, Any]:
+    """Relax the particle with the built-in ionic potential; write it and the way down."""
+    from heterodot.energy import fit_potential, relax
+    from heterodot.particle import report
+
+    built = job.particle("built")
+    wish = job.settings.energy
+    if wish.steps == 0:
+        built.write(job.folder / "relaxed.xyz")
+        return {"steps": 0, "converged": False, "message": "no relaxation was asked for"}
+    potential = fit_potential(job.crystal_a, job.crystal_b)
+    done = relax(built.atoms, potential, fmax=wish.fmax, steps=wish.steps, progress=job.progress)
+    relaxed = built.replace(
+        {"step": "relax", "potential": "ionic", "steps": done.steps, "fmax": wish.fmax},
+        positions=done.atoms.positions,
+    )
+    relaxed.write(job.folder / "relaxed.xyz")
+    energies = np.asarray(done.energies, dtype=float)
+    write_text(
+        job.folder / "energies.csv",
+        csv_text(("step", "energy (eV)"), list(enumerate(energies.tolist()))),
+    )
+    write_text(job.folder / "potential.json", json.dumps(plain(potential.to_record()), indent=1))
+    return {
+        **done.to_json(),
+        "energies": energies,
+        "atoms": len(relaxed),
+        "report": report(relaxed),
+        "potential": potential.to_record(),
+    }
+
+
+def electronic(job: Job) -> Mapping[str, Any]:
+    """Compute electron and hole levels on the particle's shape and the type of alignment."""
+    from heterodot.electronic import alignment, levels
+
+    wish = job.settings.electronic
+    body = job.particle("built")
+    found = levels(
+        body,
+        states=wish.states,
+        spacing=wish.spacing,
+        coulomb=wish.coulomb,
+        seed=job.settings.study.seed,
+        progress=job.progress,
+    )
+    kind = alignment(found)
+    document = plain({"levels": found.to_json(), "alignment": kind.to_json()})
+    write_text(job.folder / "levels.json", json.dumps(document, indent=1))
+    densities = np.stack(
+        [at_atoms(found, carrier, body.positions) for carrier in ("electron", "hole")]
+    )
+    np.save(job.folder / "density_at_atoms.npy", densities.astype(np.float32), allow_pickle=False)
+    return document  # type: ignore[no-any-return]
+
+
+def at_atoms(levels: Any, carrier: str, positions: Any) -> Any:
+    """Return the density of the lowest electron or hole state at each atom, largest set to one."""
+    from scipy.ndimage import map_coordinates
+
+    density = levels.density(carrier, 0)
+    index = (np.asarray(positions) - np.asarray(density.origin)) / density.spacing
+    values = map_coordinates(np.asarray(density.values, dtype=float), index.T, order=1)
+    top = float(values.max())
+    return values / top if top > 0 else values
+
+
+def xrd(job: Job) -> Mapping[str, Any]:
+    """Simulate the powder pattern of the particle and the sticks of both bulk phases."""
+    from heterodot.probes.xrd import XrdSetup, simulate, sticks
+
+    wish = job.settings.probes.xrd
+    if wish is None:
+        return {"skipped": "no powder pattern was asked for"}
+    setup = XrdSetup(wavelength=wish.wavelength, two_theta=wish.two_theta, points=wish.points)
+    pattern = simulate(job.particle(wish.structure), setup, progress=job.progress)
+    pattern.write(job.folder / "xrd.nc")
+    angle = np.asarray(pattern.data["two_theta"], dtype=float)
+    intensity = np.asarray(pattern.data, dtype=float)
+    lines = [f"{x:.5f} {y:.8g}" for x, y in zip(angle, intensity, strict=True)]
+    write_text(job.folder / "xrd.xy", "\n".join(lines) + "\n")
+    bulk = {}
+    for key, crystal in (("a", job.crystal_a), ("b", job.crystal_b)):
+        bulk[key] = {
+            "formula": crystal.formula,
+            "sticks": [plain(stick) for stick in sticks(crystal, setup)],
+        }
+    return {
+        "wavelength": wish.wavelength,
+        "structure": wish.structure,
+        "metadata": dict(pattern.metadata),
+        "notes": list(pattern.notes),
+        "bulk": bulk,
+    }
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("crystals", 1, (), lambda s: None, crystals),
+    Stage(
+        "epitaxy",
+        1,
+        ("crystals",),
+        lambda s: {"epitaxy": s.epitaxy.model_dump(), "match": s.particle.model_dump()["match"]},
+        epitaxy,
+    ),
+    Stage(
+        "particle",
+        1,
+        ("epitaxy",),
+        lambda s: {"particle": s.particle.model_dump(), "seed": s.study.seed},
+        particle,
+    ),
+    Stage("energy", 1, ("particle",), lambda s: s.energy.model_dump(), energy),
+    Stage(
+        "electronic",
+        1,
+        ("particle",),
+        lambda s: {**s.electronic.model_dump(), "seed": s.study.seed},
+        electronic,
+    ),
+    Stage(
+        "xrd",
+        1,
+        ("particle", "energy"),
+        lambda s: None if s.probes.xrd is None else s.probes.xrd.model_dump(),
+        xrd,
+    ),
+)
