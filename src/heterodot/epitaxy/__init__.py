@@ -1,5 +1,29 @@
 """Which planes and directions of two crystals fit, how well, and which atoms meet."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from heterodot.epitaxy.relationship import Interface, OrientationRelationship
 
-__all__ = ["Interface", "OrientationRelationship"]
+if TYPE_CHECKING:
+    from heterodot.epitaxy.equivalence import equivalent
+    from heterodot.epitaxy.orientations import Search, search
+
+_HOMES = {
+    "Search": "heterodot.epitaxy.orientations",
+    "equivalent": "heterodot.epitaxy.equivalence",
+    "search": "heterodot.epitaxy.orientations",
+}
+
+__all__ = ["Interface", "OrientationRelationship", "Search", "equivalent", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'heterodot.epitaxy' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

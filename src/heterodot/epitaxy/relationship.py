@@ -55,6 +55,8 @@ class OrientationRelationship:
         Rank figure, lower is better; its parts are in ``parts``.
     parts : mapping of str to float
         What the score is made of.
+    rank : int
+        Position in the search that found it, from 1; 0 for a relation of its own.
     """
 
     crystal_a: Crystal
@@ -76,6 +78,7 @@ class OrientationRelationship:
     strain_max: float
     score: float = float("nan")
     parts: Mapping[str, float] = field(default_factory=dict)
+    rank: int = 0
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -114,6 +117,7 @@ class OrientationRelationship:
             "strain_max": self.strain_max,
             "score": None if np.isnan(self.score) else self.score,
             "parts": {key: float(value) for key, value in self.parts.items()},
+            "rank": self.rank,
             "label": self.label,
         }
 
@@ -152,6 +156,7 @@ class OrientationRelationship:
             float(record["strain_max"]),
             float("nan") if record.get("score") is None else float(record["score"]),
             dict(record.get("parts", {})),
+            int(record.get("rank", 0)),
         )
 
 
