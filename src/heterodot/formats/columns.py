@@ -536,7 +536,9 @@ def _are_names(words: Sequence[str], n: int) -> bool:
         return False
     if any(w and not re.search(r"[^\W\d_]|[%θλν]", w) for w in words):
         return False  # "NPOINTS 1801" is a key and its value, "[0, 4095]" is no name
-    return not (n == 2 and re.fullmatch(r"[XY]UNITS|ORIGIN|OWNER|[A-Z]+ TYPE", words[0]))
+    return not (
+        n == 2 and re.fullmatch(r"[XY]UNITS|[XY]axis|ORIGIN|OWNER|Type|[A-Z]+ TYPE", words[0])
+    )
 
 
 def _metadata(lines: Sequence[str], separator: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heterodot.errors import InputError
 from heterodot.files import sha256
-from heterodot.formats.columns import Table, unit_of
+from heterodot.formats.columns import Table, split_name, unit_of
 
 if TYPE_CHECKING:
     from heterodot.measurement import Measurement
@@ -84,6 +84,7 @@ def measurement_of(table: Table, path: str | Path, kind: str | None) -> Measurem
     else:
         attrs["long_name"] = ""
         coords["sample"] = ("sample", np.asarray(_unique(names), dtype=str), {"units": ""})
+        coords["sample_units"] = ("sample", np.asarray(units, dtype=str), {"units": ""})
         data = xr.DataArray(values, dims=(axis, "sample"), coords=coords, attrs=attrs, name=found)
     return Measurement(
         data, found, Path(path).name, sha256(path), dict(table.metadata), tuple(notes)
@@ -93,6 +94,9 @@ def measurement_of(table: Table, path: str | Path, kind: str | None) -> Measurem
 def _axis(table: Table, path: str | Path, kind: str | None, notes: list[str]) -> tuple[str, str]:
     heading, unit = table.names[0], table.units[0]
     metadata = {k.casefold(): v for k, v in table.metadata.items()}
+    if heading.startswith("column ") and "xaxis" in metadata:
+        heading, stated = split_name(metadata["xaxis"])
+        unit = unit or stated or ""
     if not unit and (stated := unit_of(metadata.get("xunits", ""))):
         unit = stated
         notes.append(f"the axis is in {unit} (XUNITS of the header)")
@@ -156,7 +160,8 @@ def _kind(table: Table, axis: str, path: str | Path, kind: str | None, notes: li
         return kind
     guess = {"two_theta": "xrd", "time": "decay"}.get(axis, "")
     if not guess and axis in ("wavelength", "energy", "wavenumber"):
-        text = " | ".join([*table.names[1:], table.metadata.get("YUNITS", ""), Path(path).stem])
+        said = [v for k, v in table.metadata.items() if k.casefold() in ("yunits", "type", "yaxis")]
+        text = " | ".join([*table.names[1:], *said, Path(path).stem])
         guess = next((k for p, k in _KIND_WORDS if re.search(p, text, re.IGNORECASE)), "spectrum")
     guess = guess or "curve"
     notes.append(f"taken as {guess} by its headings; say the kind if that is wrong")
@@ -211,7 +216,7 @@ def _value_unit(units: list[str], table: Table) -> str:
     if len(stated) == 1:
         return stated.pop()
     metadata = {k.casefold(): v for k, v in table.metadata.items()}
-    return unit_of(metadata.get("yunits", "")) or ""
+    return unit_of(metadata.get("yunits", "")) or unit_of(metadata.get("yaxis", "")) or ""
 
 
 def _unique(names: list[str]) -> list[str]:
