@@ -77,7 +77,7 @@ class Page:
         links = [save_link(anchor, f"{name}.svg", "image/svg+xml", "Save SVG")]
         numbers = ""
         if table is not None:
-            numbers = f'<script type="text/plain" id="{anchor}-data">{_inert(table)}</script>'
+            numbers = f'<pre hidden id="{anchor}-data">{escape(table)}</pre>'
             links.append(
                 save_link(f"{anchor}-data", f"{name}.tsv", "text/tab-separated-values", "Save data")
             )
@@ -118,6 +118,7 @@ class Page:
         self,
         frames: Sequence[tuple[str, Particle]],
         colorings: Sequence[tuple[str, ArrayLike, Sequence[str], Sequence[tuple[str, str]]]] = (),
+        across: ArrayLike | None = None,
     ) -> None:
         """Add the 3-D view of one particle, with several sets of positions to choose among.
 
@@ -127,8 +128,12 @@ class Page:
             The same atoms in different positions (built, relaxed); the last is shown first.
         colorings : sequence of (name, values, ramp, legend)
             Per-atom values in 0..1, the colors of the ramp, and legend rows (label, color).
+        across : (3,) array, optional
+            Direction to show from left to right at first (the normal of an interface).
         """
         self._data["particle"] = _viewer_data(frames, colorings)
+        if across is not None:
+            self._data["particle"]["start"] = _start(np.asarray(across, dtype=float))
         n = len(frames[-1][1])
         self.add(
             f"""<div class="viewer" id="particle-view"><div class="stage">
@@ -256,6 +261,7 @@ def svg(figure: Figure) -> str:
     """Return a Matplotlib figure as an SVG element with editable text and fixed ids."""
     import io
     import re
+    import zlib
 
     import matplotlib
 
@@ -265,7 +271,7 @@ def svg(figure: Figure) -> str:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     # ids of several figures must not clash in one page
-    salt = format(abs(hash(text)) % 16**6, "06x")
+    salt = format(zlib.crc32(text.encode()), "08x")
     text = re.sub(r'\bid="([^"]+)"', rf'id="\1-{salt}"', text)
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#\2-{salt}"', text)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#\1-{salt})", text)
@@ -285,9 +291,9 @@ def _pack(array: ArrayLike) -> str:
     return base64.b64encode(np.asarray(array, dtype="<f4").tobytes()).decode()
 
 
-def _inert(text: str) -> str:
-    """Return text that cannot end the script element it stands in."""
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+def _inert(document: str) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    return document.replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
 def _own(name: str) -> str:
@@ -298,6 +304,20 @@ def _own(name: str) -> str:
 def _plotly() -> str:
     script = resources.files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
     return base64.b64encode(gzip.compress(script, 6, mtime=0)).decode()
+
+
+def _start(across: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+    """Return the quaternion (w, x, y, z) that shows a direction from left to right, tilted."""
+    from scipy.spatial.transform import Rotation
+
+    right = across / np.linalg.norm(across)
+    helper = np.eye(3)[np.argmin(np.abs(right))]
+    up = helper - right * (right @ helper)
+    up /= np.linalg.norm(up)
+    frame = np.stack([right, up, np.cross(right, up)])
+    tilt = Rotation.from_euler("yx", [-22, 18], degrees=True)
+    x, y, z, w = (tilt * Rotation.from_matrix(frame)).as_quat()
+    return [float(w), float(x), float(y), float(z)]
 
 
 def _viewer_data(

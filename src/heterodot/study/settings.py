@@ -141,9 +141,18 @@ class Probes(Part):
 class Comparison(Part):
     """A published result beside a number that this study computes."""
 
-    published: str = Field(description="Id of a published result in the catalog, e.g. 'L-M036'.")
-    computed: str = Field(description="Name of a computed quantity, e.g. 'epitaxy.mismatch_1'.")
-    item: int | None = Field(None, ge=0, description="Which number, where the result is a list.")
+    published: str = Field(
+        description="Id of a published entry of the catalog, e.g. 'Livakas2024.M036'."
+    )
+    computed: str = Field(
+        description="Name of a computed quantity, e.g. 'epitaxy.mismatch_1'; see the docs."
+    )
+    item: int | None = Field(None, ge=0, description="Which number, where the entry has several.")
+    key: str | None = Field(
+        None, description="Path to the number in the entry's record, e.g. 'model.counts.Pb'."
+    )
+    a: Indices | None = Field(None, description="Plane or direction of A that the name needs.")
+    b: Indices | None = Field(None, description="Plane or direction of B that the name needs.")
     note: str = Field("", description="What a reader should know of the comparison.")
 
 

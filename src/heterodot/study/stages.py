@@ -345,7 +345,7 @@ def xrd(job: Job) -> Mapping[str, Any]:
     for key, crystal in (("a", job.crystal_a), ("b", job.crystal_b)):
         bulk[key] = {
             "formula": crystal.formula,
-            "sticks": [plain(stick) for stick in sticks(crystal, setup)],
+            "sticks": sticks(crystal, setup).records(),
         }
     return {
         "wavelength": wish.wavelength,

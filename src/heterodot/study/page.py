@@ -1,0 +1,353 @@
+"""The report of a study: what was found, drawn and tabled, with every source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodot.files import read_text, write_text
+from heterodot.report.page import Page, cards, code, table
+from heterodot.report.palette import CHALCOGENIDE, PEROVSKITE
+from heterodot.study.stages import RELATION_COLUMNS, relation_row
+from heterodot.units import Value
+
+if TYPE_CHECKING:
+    from heterodot.study.settings import Settings
+    from heterodot.study.study import StudyResult
+
+ELECTRON_RAMP = ("#F2F2F2", "#9ECAE1", "#2171B5", "#08306B")
+HOLE_RAMP = ("#F2F2F2", "#FDBE85", "#D94801", "#7F2704")
+
+
+def write_report(result: StudyResult, settings: Settings, text: str) -> Path:
+    """Write ``report.html`` into the output folder of a finished study."""
+    page = Page(settings.study.title, _lead(result))
+    _summary(page, result)
+    _particle(page, result)
+    _orientations(page, result)
+    _levels(page, result)
+    _pattern(page, result, settings)
+    _comparison(page, result)
+    _checks(page, result)
+    _sources(page, result, settings, text)
+    return write_text(result.report, page.render())
+
+
+def _lead(result: StudyResult) -> str:
+    report = result.stages["particle"].summary["report"]
+    chosen = result.stages["epitaxy"].summary["chosen"]
+    return f"{report['formula']}, {report['atoms']} atoms, joined at {chosen['label']}."
+
+
+def _value(node: Any) -> str:
+    return str(Value.from_json(dict(node))) if isinstance(node, dict) else str(node)
+
+
+def _summary(page: Page, result: StudyResult) -> None:
+    summary = {name: stage.summary for name, stage in result.stages.items()}
+    report, epitaxy = summary["particle"]["report"], summary["epitaxy"]
+    chosen = epitaxy["chosen"]
+    electronic = summary["electronic"]
+    page.section("Result")
+    items = [
+        ("Relation found, rank", f"{epitaxy['chosen_rank']} of {epitaxy['matches']}"),
+        ("Mismatch", " / ".join(f"{100 * m:+.2f} %" for m in chosen["mismatch"])),
+        ("Coincidence cell", f"{chosen['area']:.1f} Å²"),
+        ("Net formal charge", f"{report['net_charge']:+g} e"),
+        ("Alignment", electronic["alignment"]["type"]),
+        ("Lowest transition", _value(electronic["levels"]["optical_gap"])),
+    ]
+    if "mean_displacement" in summary["energy"]:
+        items.append(("Mean displacement", _value(summary["energy"]["mean_displacement"])))
+    page.add(cards(items))
+    for note in _warnings(result):
+        page.warn(note)
+
+
+def _warnings(result: StudyResult) -> list[str]:
+    notes = []
+    energy = result.stages["energy"].summary
+    if energy.get("steps") and not energy["converged"]:
+        notes.append(
+            f"The relaxation did not reach its force limit in {energy['steps']} steps "
+            f"(largest force {_value(energy['max_force'])}); raise energy.steps to go on."
+        )
+    if energy.get("steps") and not energy.get("intact", True):
+        notes.append("The particle fell into more pieces on relaxation; do not use this model.")
+    for check in result.stages["particle"].summary["report"]["checks"]:
+        if not check["passed"]:
+            notes.append(f"Check not passed: {check['name']}: {check['detail']}")
+    for stage in ("particle", "electronic", "xrd"):
+        summary = result.stages[stage].summary
+        notes += [str(n) for n in summary.get("warnings", ())]
+    levels = result.stages["electronic"].summary["levels"]
+    notes += [str(n) for n in levels.get("warnings", ())]
+    return notes
+
+
+def _particle(page: Page, result: StudyResult) -> None:
+    from heterodot.particle import Particle
+
+    built = Particle.read(result.stages["particle"].path("built.xyz"))
+    relaxed = Particle.read(result.stages["energy"].path("relaxed.xyz"))
+    density = np.load(result.stages["electronic"].path("density_at_atoms.npy"), allow_pickle=False)
+    page.section("Particle")
+    colorings = [
+        (
+            "electron density",
+            density[0],
+            ELECTRON_RAMP,
+            [("most of the electron", ELECTRON_RAMP[-1]), ("none", ELECTRON_RAMP[0])],
+        ),
+        (
+            "hole density",
+            density[1],
+            HOLE_RAMP,
+            [("most of the hole", HOLE_RAMP[-1]), ("none", HOLE_RAMP[0])],
+        ),
+    ]
+    normal = np.array(_normal(result))
+    page.viewer([("built", built), ("relaxed", relaxed)], colorings, across=normal)
+    report = result.stages["particle"].summary["report"]
+    rows = []
+    for domain in report["domains"]:
+        composition = " ".join(f"{e}{n}" for e, n in domain["composition"].items())
+        rows.append([domain["name"], composition, domain["atoms"], _value(domain["size"])])
+    page.add(table(["domain", "composition", "atoms", "size from atoms"], rows, name="domains"))
+    interface = report["interface"]
+    found = ", ".join(
+        f"{count} of {number}" for number, count in sorted(interface["coordination"].items())
+    )
+    page.text(
+        f"At the interface a {interface['shared']} layer of {interface['shared_atoms']} atoms is "
+        f"shared. Anions around them: {found}."
+    )
+    page.text(
+        "Open particle.xyz (as built) or relaxed.xyz in ASE, OVITO or VESTA; particle.cif holds "
+        "the same atoms in a box.",
+        "small soft",
+    )
+
+
+def _normal(result: StudyResult) -> Any:
+    from heterodot.epitaxy import OrientationRelationship
+
+    text = read_text(result.stages["epitaxy"].path("relation.json"))
+    return OrientationRelationship.from_record(json.loads(text)).normal
+
+
+def _orientations(page: Page, result: StudyResult) -> None:
+    from heterodot.epitaxy import OrientationRelationship
+
+    summary = result.stages["epitaxy"].summary
+    page.section("Orientation relationships")
+    page.text(
+        f"{summary['matches']} distinct relations lie within the limits of the search, ranked by "
+        "misfit, registry and the parts shown in epitaxy.csv; A is "
+        f"{result.stages['crystals'].summary['a']['name']}, B is "
+        f"{result.stages['crystals'].summary['b']['name']}. The one built is marked."
+    )
+    chosen = summary["chosen_rank"]
+    shown = [relation_row(rank, _Row(match)) for rank, match in enumerate(summary["first"], 1)]
+    page.add(table(RELATION_COLUMNS, shown, chosen=chosen - 1, name="orientations"))
+    text = read_text(result.stages["epitaxy"].path("relation.json"))
+    relation = OrientationRelationship.from_record(json.loads(text))
+    for figure, caption, name in _epitaxy_figures(relation):
+        page.figure(figure, caption, name=name)
+
+
+class _Row:
+    """A relation's JSON with the attributes that the table reads."""
+
+    def __init__(self, match: dict[str, Any]) -> None:
+        self.__dict__.update(match)
+        self.score = float("nan") if match["score"] is None else match["score"]
+
+
+def _epitaxy_figures(relation: Any) -> list[tuple[Any, str, str]]:
+    from heterodot.report.figures_epitaxy import interface_figure
+
+    return [
+        (
+            interface_figure(relation),
+            "Both surface nets at the interface, seen along its normal; the coincidence cell is "
+            "outlined.",
+            "interface",
+        )
+    ]
+
+
+def _levels(page: Page, result: StudyResult) -> None:
+    from heterodot.report.figures_electronic import level_diagram
+
+    summary = result.stages["electronic"].summary
+    page.section("Levels")
+    alignment = summary["alignment"]
+    page.text(f"Alignment: {alignment['type']}. {alignment.get('rule', '')}")
+    page.figure(
+        level_diagram(summary),
+        "Band edges of the bulk phases (bars) and the levels of the particle; the share of each "
+        "state in the two domains is written beside it.",
+        name="levels",
+    )
+    rows = []
+    for carrier in ("electrons", "holes"):
+        for n, state in enumerate(summary["levels"][carrier], 1):
+            fractions = ", ".join(f"{k} {100 * v:.0f} %" for k, v in state["fractions"].items())
+            rows.append([f"{carrier[:-1]} {n}", _value(state["energy"]), fractions])
+    page.add(table(["state", "energy", "where it is"], rows, name="levels"))
+
+
+def _pattern(page: Page, result: StudyResult, settings: Settings) -> None:
+    summary = result.stages["xrd"].summary
+    wish = settings.probes.xrd
+    if wish is None or "skipped" in summary:
+        return
+    angle, intensity = np.loadtxt(result.stages["xrd"].path("xrd.xy")).T
+    page.section("Powder pattern")
+    top = float(intensity.max())
+    traces: list[dict[str, Any]] = [
+        {
+            "x": angle,
+            "y": 100 * intensity / top,
+            "mode": "lines",
+            "name": "particle (Debye equation)",
+            "line": {"color": "#222222", "width": 1.6},
+        }
+    ]
+    for n, (key, color) in enumerate((("a", PEROVSKITE), ("b", CHALCOGENIDE))):
+        bulk = summary["bulk"][key]
+        x, y = _sticks(bulk["sticks"], -9.0 - 12.0 * n)
+        traces.append(
+            {"x": x, "y": y, "mode": "lines", "name": f"{bulk['formula']} (bulk)"}
+            | {"line": {"color": color, "width": 2}}
+        )
+    page.plot(
+        "xrd",
+        traces,
+        {
+            "xaxis": {"title": {"text": f"2θ (°), {summary['wavelength']}"}},
+            "yaxis": {"title": {"text": "Intensity (% of maximum)"}, "zeroline": False},
+        },
+    )
+    page.text(
+        f"Pattern of the {summary['structure']} particle; sticks are the strongest reflections of "
+        "the bulk phases, scaled to their own maximum and set below the curve. xrd.xy and xrd.nc "
+        "hold the numbers.",
+        "small soft",
+    )
+
+
+def _sticks(sticks: list[dict[str, Any]], base: float) -> tuple[Any, Any]:
+    """Return a line that draws sticks from ``base`` upwards, broken between them."""
+    x, y = [], []
+    for stick in sticks:
+        height = 9.0 * stick["intensity"] / 100.0
+        if height < 0.05:
+            continue
+        x += [stick["two_theta"], stick["two_theta"], np.nan]
+        y += [base, base + height, np.nan]
+    return np.array(x), np.array(y)
+
+
+def _comparison(page: Page, result: StudyResult) -> None:
+    if not result.comparison:
+        return
+    page.section("Published and computed")
+    words = {True: "agrees", False: "differs", None: ""}
+    rows = [
+        [
+            row["what"],
+            row["published_text"],
+            row["computed_text"],
+            row["difference_text"],
+            words[row["agrees"]],
+            row["note"],
+            f"{row['id']} ({row['how'] or 'stated'})",
+        ]
+        for row in result.comparison
+    ]
+    columns = ["quantity", "published", "computed", "difference", "", "note", "source"]
+    page.add(table(columns, rows, name="comparison"))
+    sources = sorted({row["source"] for row in result.comparison})
+    page.text("Sources: " + "; ".join(sources) + ".", "small soft")
+
+
+def _checks(page: Page, result: StudyResult) -> None:
+    page.section("Checks of the particle")
+    rows = [
+        [check["name"], check["passed"], check["detail"]]
+        for check in result.stages["particle"].summary["report"]["checks"]
+    ]
+    page.add(table(["check", "passed", "found"], rows, name="checks"))
+    steps = [
+        json.dumps(step, ensure_ascii=False)
+        for step in result.stages["particle"].summary["history"]
+    ]
+    page.add(
+        "<details><summary>What the builder did</summary>"
+        + code("\n".join(steps), "builder-steps")
+        + "</details>"
+    )
+
+
+def _sources(page: Page, result: StudyResult, settings: Settings, text: str) -> None:
+    page.section("Inputs, sources and versions")
+    crystals = result.stages["crystals"].summary
+    rows: list[list[Any]] = []
+    for key in ("a", "b"):
+        found = crystals[key]
+        taken = found["taken"]
+        origin = (
+            f"catalog, {taken['catalog']}"
+            if "catalog" in taken
+            else f"{taken['file']}, SHA-256 {taken['sha256'][:16]}"
+        )
+        cell = " ".join(f"{x:g}" for x in found["cellpar"])
+        rows.append(
+            [
+                key.upper(),
+                found["formula"],
+                found["space_group"]["symbol"],
+                cell,
+                origin,
+                found["source"],
+            ]
+        )
+    page.add(
+        table(
+            ["", "crystal", "space group", "cell (Å, °)", "taken from", "source"],
+            rows,
+            name="crystals",
+        )
+    )
+    used = result.stages["electronic"].summary["levels"].get("sources", ())
+    if used:
+        rows = [
+            [s["phase"], s["quantity"], _value(s["value"]), s["citation"], s.get("method", "")]
+            for s in used
+        ]
+        page.add(table(["phase", "quantity", "value", "source", "method"], rows, name="values"))
+    provenance = result.provenance
+    seconds = provenance["seconds"]
+    page.text(
+        f"Run {provenance['time']} on {provenance['machine']}, seed {provenance['seed']}; "
+        + ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
+        + "."
+    )
+    page.text(", ".join(f"{k} {v}" for k, v in provenance["versions"].items()), "small soft")
+    if settings.study.notes:
+        page.text(settings.study.notes)
+    page.add(f"<h3>Study file</h3>{code(text, 'study-toml')}")
+    name = result.provenance["study"]["file"]
+    python = (
+        "from heterodot import Study\n\n"
+        f'result = Study.read("{name}").run("{result.out.name}")\n'
+        'print(result.stages["particle"].summary["report"]["formula"])\n'
+    )
+    page.add(f"<h3>The same in Python</h3>{code(python, 'study-python')}")
+    line = f"heterodot run {name} --out {result.out.name}"
+    page.add(f"<h3>The same on the command line</h3>{code(line, 'study-cli')}")
