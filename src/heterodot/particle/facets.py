@@ -1,0 +1,134 @@
+"""Where a shape sits on its lattice: facets moved onto layers, and the center that suits best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.crystal import Crystal
+from heterodot.particle.layers import Layer, layers
+from heterodot.particle.shapes import Facet, Shape
+
+Array = NDArray[np.float64]
+
+
+def preferred_layer(found: tuple[Layer, ...], crystal: Crystal) -> str | None:
+    """Return the layer that a facet ends with where nobody said, or None for the nearest one.
+
+    Two rules from what syntheses give: a perovskite ends with its layer of monovalent ions (CsX
+    before PbX2), and a polar face whose layers hold either cations or anions ends with anions,
+    the sites where halide passivates (S-rich {111} of rock salt).
+    """
+    charges = crystal.require_charges()
+    kinds = [[charges[i] for i in layer.sites] for layer in found]
+    mild = [max(abs(q) for q in kind) < 1.5 for kind in kinds]
+    if any(mild) and not all(mild):
+        names = {layer.name for layer, ok in zip(found, mild, strict=True) if ok}
+        return sorted(names)[0] if len(names) == 1 else None
+    negative = [all(q < 0 for q in kind) for kind in kinds]
+    positive = [all(q > 0 for q in kind) for kind in kinds]
+    if any(negative) and all(n or p for n, p in zip(negative, positive, strict=True)):
+        names = {layer.name for layer, ok in zip(found, negative, strict=True) if ok}
+        return sorted(names)[0] if len(names) == 1 else None
+    return None
+
+
+def settle(
+    shape: Shape, crystal: Crystal, center: Array, *, prefer: bool = True
+) -> tuple[Shape, float]:
+    """Move each lattice facet onto the layer nearest to its nominal distance.
+
+    Parameters
+    ----------
+    center : (3,) array
+        Center of the shape in the crystal's frame, Å.
+    prefer : bool
+        Whether facets without a termination follow `preferred_layer`.
+
+    Returns
+    -------
+    shape : Shape
+        Facet distances lie just outside the layers that they end with.
+    cost : float
+        Mean square of the moves, Å².
+    """
+    if shape.parts:
+        pairs = [settle(part, crystal, center, prefer=prefer) for part in shape.parts]
+        return replace(shape, parts=tuple(p for p, _ in pairs)), float(
+            np.mean([c for _, c in pairs])
+        )
+    moves: list[float] = []
+    facets: list[Facet] = []
+    for facet in shape.facets:
+        if facet.plane is None:
+            facets.append(facet)
+            continue
+        found, period = layers(crystal, facet.plane)
+        wanted = facet.termination
+        if wanted is None and prefer:
+            wanted = preferred_layer(found, crystal)
+        chosen = [layer for layer in found if wanted is None or layer.name == wanted] or list(found)
+        base = float(center @ facet.normal)
+        best: tuple[float, float, Layer] | None = None
+        for layer in chosen:
+            offset = layer.position - base
+            turns = np.rint((facet.distance - offset) / period)
+            height = offset + turns * period
+            if best is None or abs(height - facet.distance) < abs(best[0]) - 1e-9:
+                best = (height - facet.distance, height, layer)
+        assert best is not None
+        move, height, layer = best
+        moves.append(move)
+        facets.append(replace(facet, distance=height + _half_gap(layer, found, crystal, facet)))
+    return shape.moved(facets), float(np.mean(np.square(moves))) if moves else 0.0
+
+
+def _half_gap(layer: Layer, found: tuple[Layer, ...], crystal: Crystal, facet: Facet) -> float:
+    """Distance above a layer's mean height at which nothing lies, Å."""
+    assert facet.plane is not None
+    period = crystal.d_spacing(facet.plane)
+    heights = (crystal.positions[list(layer.sites)] @ facet.normal - layer.position) % period
+    heights = np.where(heights > period / 2, heights - period, heights)
+    top = float(heights.max())
+    others = [
+        (float(h) - layer.position) % period
+        for other in found
+        if other is not layer
+        for h in crystal.positions[list(other.sites)] @ facet.normal
+    ]
+    above = [h for h in others if h > top] or [period]
+    return top + min(0.4, (min(above) - top) / 2)
+
+
+def centers(crystal: Crystal) -> Array:
+    """Return the points of a cell that a shape is centered on: atoms and half-way points, (n, 3).
+
+    Cations come first, so that ties fall to them.
+    """
+    charges = crystal.require_charges()
+    atoms = crystal.scaled[np.argsort(-charges, kind="stable")]
+    halves = np.array(list(np.ndindex(2, 2, 2))) / 2
+    points = np.concatenate([atoms, halves])
+    kept: list[Array] = []
+    for point in points:
+        delta = np.array(kept) - point if kept else np.zeros((0, 3))
+        delta -= np.round(delta)
+        if not (np.abs(delta @ crystal.cell).max(axis=1) < 1e-3).any():
+            kept.append(point)
+    return np.array(kept) @ crystal.cell
+
+
+def best_center(shape: Shape, crystal: Crystal) -> tuple[Array, Shape]:
+    """Return the center at which facets move least, and the settled shape.
+
+    Shapes without lattice facets (spheres) are centered on the first cation of highest charge.
+    """
+    best: tuple[float, Array, Shape] | None = None
+    for center in centers(crystal):
+        settled, cost = settle(shape, crystal, center)
+        if best is None or cost < best[0] - 1e-6:
+            best = (cost, center, settled)
+    assert best is not None
+    return best[1], best[2]

@@ -1,0 +1,247 @@
+"""Where two crystals meet: shared cations, clashes, and coordination completed.
+
+The rules, in order:
+
+1. A cation of B within ``MERGE`` of a cation of the same element of A is the same ion: A's stays.
+2. Of two ions that are too close (0.75 of the sum of radii for opposite charges and for anions,
+   the full sum for cations) the one that is bound worse goes, B's where they are equal.
+3. A cation of charge two and more that lacks neighbors gets them from empty anion sites of either
+   crystal, those that serve most such cations first, where nothing is in the way.
+4. What is then too weakly bound goes (`Crystallite.prune`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.particle.crystallite import Crystallite, bonds
+from heterodot.particle.ions import BOND, CONTACT, radii
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MERGE = 1.9
+REACH = 5.0
+
+
+class Side:
+    """The sites of one crystallite near another domain, filled and empty."""
+
+    def __init__(self, block: Crystallite, flat: Ints) -> None:
+        self.block = block
+        self.flat = flat
+        self.points = block.positions(flat)
+        self.site = block.site(flat)
+        self.number = block.flat[flat].astype(np.int64)
+        self.charge = block.charges(flat)
+        self.kind = np.where(self.number > 0, self.number, block.crystal.numbers[self.site])
+        self.radius = radii(self.kind, self.charge)
+
+    @property
+    def filled(self) -> Mask:
+        """Which of the sites are filled."""
+        return np.asarray(self.block.flat[self.flat] != 0)
+
+    def strength(self) -> Array:
+        """Bond strength of a cation on each site, e (zero for anions)."""
+        number = np.maximum(bonds(self.block.crystal).coordination[self.site], 1)
+        return np.where(self.charge > 0, self.charge / number, 0.0)
+
+
+def resolve(a: Crystallite, b: Crystallite) -> dict[str, Any]:
+    """Apply the rules of this module to two crystallites; both are changed in place.
+
+    Returns
+    -------
+    dict
+        Counts of what was done: ``shared``, ``removed_a``, ``removed_b``, ``added_a``,
+        ``added_b``.
+    """
+    report = {"shared": 0, "removed_a": 0, "removed_b": 0, "added_a": 0, "added_b": 0}
+    report["shared"] = _merge(a, b)
+    for side, count in zip(("removed_a", "removed_b"), _clashes(a, b), strict=True):
+        report[side] += count
+    couple([a, b])
+    for side, count in zip(("added_a", "added_b"), _complete(a, b), strict=True):
+        report[side] += count
+    couple([a, b])
+    while True:
+        gone = a.prune(), b.prune()
+        report["removed_a"] += gone[0]
+        report["removed_b"] += gone[1]
+        couple([a, b])
+        if gone == (0, 0):
+            return report
+
+
+def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] | None:
+    """Return the sites of each that lie within reach of filled sites of the other."""
+    from scipy.spatial import cKDTree
+
+    found = []
+    fa, fb = a.filled(), b.filled()
+    pa, pb = a.positions(fa), b.positions(fb)
+    for block, other in ((a, pb), (b, pa)):
+        flat = np.flatnonzero(block.saturation() > 1e-9) if empty else block.filled()
+        points = block.positions(flat)
+        low, high = other.min(0) - REACH, other.max(0) + REACH
+        inside = ((points > low) & (points < high)).all(1)
+        flat, points = flat[inside], points[inside]
+        if len(flat) == 0:
+            return None
+        distance, _ = cKDTree(other).query(points, distance_upper_bound=REACH)
+        flat = flat[np.isfinite(distance)]
+        if len(flat) == 0:
+            return None
+        found.append(Side(block, flat))
+    return found[0], found[1]
+
+
+def _pairs(p: Array, q: Array, reach: float) -> tuple[Ints, Ints, Array]:
+    from scipy.spatial import cKDTree
+
+    found = cKDTree(p).sparse_distance_matrix(cKDTree(q), reach, output_type="ndarray")
+    return found["i"].astype(np.int64), found["j"].astype(np.int64), np.asarray(found["v"])
+
+
+def _merge(a: Crystallite, b: Crystallite) -> int:
+    near = sides(a, b, empty=False)
+    if near is None:
+        return 0
+    sa, sb = near
+    i, j, d = _pairs(sa.points, sb.points, MERGE)
+    same = (sa.number[i] == sb.number[j]) & (sa.charge[i] > 0)
+    shared = 0
+    taken_a: set[int] = set()
+    taken_b: set[int] = set()
+    for k in np.argsort(d[same], kind="stable"):
+        x, y = int(i[same][k]), int(j[same][k])
+        if x in taken_a or y in taken_b:
+            continue
+        taken_a.add(x)
+        taken_b.add(y)
+        b.flat[sb.flat[y]] = 0
+        shared += 1
+    return shared
+
+
+def closest(sa: Side, sb: Side, i: Ints, j: Ints) -> Array:
+    """Return the smallest distance that each pair of sites may have, Å."""
+    total = sa.radius[i] + sb.radius[j]
+    cations = (sa.charge[i] > 0) & (sb.charge[j] > 0)
+    return np.asarray(np.where(cations, 1.0, CONTACT) * total)
+
+
+def _clashes(a: Crystallite, b: Crystallite) -> tuple[int, int]:
+    gone = [0, 0]
+    near = sides(a, b, empty=False)
+    if near is None:
+        return 0, 0
+    couple([a, b])
+    sa, sb = near
+    i, j, d = _pairs(sa.points, sb.points, REACH)
+    close = d < closest(sa, sb, i, j)
+    i, j, d = i[close], j[close], d[close]
+    worth_a, worth_b = a.saturation()[sa.flat], b.saturation()[sb.flat]
+    for k in np.argsort(d, kind="stable"):
+        x, y = sa.flat[i[k]], sb.flat[j[k]]
+        if a.flat[x] == 0 or b.flat[y] == 0:
+            continue
+        if worth_a[i[k]] < worth_b[j[k]] - 1e-6:
+            a.flat[x] = 0
+            gone[0] += 1
+        else:
+            b.flat[y] = 0
+            gone[1] += 1
+    return gone[0], gone[1]
+
+
+def couple(blocks: Sequence[Crystallite]) -> None:
+    """Write into each crystallite the bond strength that its sites get from the others."""
+    for block in blocks:
+        block.cross[:] = 0.0
+    for m, a in enumerate(blocks):
+        for b in blocks[m + 1 :]:
+            near = sides(a, b, empty=True)
+            if near is None:
+                continue
+            sa, sb = near
+            i, j, d = _pairs(sa.points, sb.points, REACH)
+            bound = (sa.charge[i] * sb.charge[j] < 0) & (d < BOND * (sa.radius[i] + sb.radius[j]))
+            i, j = i[bound], j[bound]
+            strength = np.where(sa.charge[i] > 0, sa.strength()[i], sb.strength()[j])
+            filled_a, filled_b = sa.filled, sb.filled
+            np.add.at(a.cross, sa.flat[i], strength * filled_b[j])
+            np.add.at(b.cross, sb.flat[j], strength * filled_a[i])
+
+
+def _complete(a: Crystallite, b: Crystallite) -> tuple[int, int]:
+    """Rule 3: fill empty anion sites beside cations of the interface that lack neighbors."""
+    near = sides(a, b, empty=True)
+    if near is None:
+        return 0, 0
+    added = [0, 0]
+    sa, sb = near
+    points = np.concatenate([sa.points, sb.points])
+    charge = np.concatenate([sa.charge, sb.charge])
+    radius = np.concatenate([sa.radius, sb.radius])
+    owner = np.repeat([0, 1], [len(sa.flat), len(sb.flat)])
+    flat = np.concatenate([sa.flat, sb.flat])
+    filled = np.concatenate([sa.filled, sb.filled])
+    full = np.concatenate([bonds(s.block.crystal).coordination[s.site] for s in (sa, sb)])
+    i, j, d = _pairs(points, points, REACH)
+    keep = i != j
+    i, j, d = i[keep], j[keep], d[keep]
+    total = radius[i] + radius[j]
+    bond = (charge[i] * charge[j] < 0) & (d < BOND * total)
+    cations = (charge[i] > 0) & (charge[j] > 0)
+    clash = d < np.where(cations, 1.0, CONTACT) * total
+    blocks = (a, b)
+    lacks = _lacking(blocks, owner, flat, charge, filled, full, i[bond], j[bond])
+    while True:
+        gain = np.zeros(len(flat))
+        np.add.at(gain, j[bond], (lacks[i[bond]] > 0).astype(float))
+        blocked = np.zeros(len(flat), dtype=bool)
+        np.logical_or.at(blocked, j[clash], filled[i[clash]])
+        bonded = np.zeros(len(flat))
+        np.add.at(bonded, j[bond], (filled[i[bond]] & (charge[i[bond]] > 1.5)).astype(float))
+        ok = (charge < 0) & ~filled & ~blocked & (gain > 0) & (bonded >= 2)
+        if not ok.any():
+            return added[0], added[1]
+        score = np.where(ok, gain + 0.01 * bonded - 0.001 * owner, -1.0)
+        k = int(np.argmax(score))
+        block = blocks[owner[k]]
+        block.flat[flat[k]] = block.crystal.numbers[flat[k] % len(block.crystal)]
+        filled[k] = True
+        added[owner[k]] += 1
+        touched = i[bond & (j == k)]
+        lacks[touched] -= 1
+
+
+def _lacking(
+    blocks: tuple[Crystallite, Crystallite],
+    owner: Ints,
+    flat: Ints,
+    charge: Array,
+    filled: Mask,
+    full: Ints,
+    i: Ints,
+    j: Ints,
+) -> Ints:
+    """Neighbors that each strong cation bonded across the interface lacks, (n,)."""
+    crossing = owner[i] != owner[j]
+    count = np.zeros(len(flat), dtype=np.int64)
+    np.add.at(count, i[crossing], filled[j[crossing]].astype(np.int64))
+    mine = np.flatnonzero(filled & (charge > 1.5) & (count > 0))
+    for x in mine:
+        block = blocks[owner[x]]
+        around, _ = block.around(int(flat[x]))
+        count[x] += int((block.flat[around] != 0).sum())
+    lacks = np.zeros(len(flat), dtype=np.int64)
+    lacks[mine] = np.maximum(full[mine] - count[mine], 0)
+    return lacks
