@@ -8,15 +8,17 @@ from heterodot.epitaxy.relationship import Interface, OrientationRelationship
 
 if TYPE_CHECKING:
     from heterodot.epitaxy.equivalence import equivalent
+    from heterodot.epitaxy.meeting import interfaces
     from heterodot.epitaxy.orientations import Search, search
 
 _HOMES = {
     "Search": "heterodot.epitaxy.orientations",
     "equivalent": "heterodot.epitaxy.equivalence",
+    "interfaces": "heterodot.epitaxy.meeting",
     "search": "heterodot.epitaxy.orientations",
 }
 
-__all__ = ["Interface", "OrientationRelationship", "Search", "equivalent", "search"]
+__all__ = ["Interface", "OrientationRelationship", "Search", "equivalent", "interfaces", "search"]
 
 
 def __getattr__(name: str) -> Any:

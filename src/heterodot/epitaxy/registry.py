@@ -95,6 +95,8 @@ def stacking(sites: Sites, mesh: SurfaceMesh) -> Stacking:
     step = _out_of_plane(mesh)
     inverse = np.linalg.inv(mesh.flat)
     along = step @ lattice.primitive @ mesh.frame
+    if along[2] < 0:  # a mesh may be spelled left-handed
+        step, along = -step, -along
     own = sites.fractional @ lattice.primitive @ mesh.frame
     return Stacking(
         np.ascontiguousarray(own[:, :2] @ inverse),

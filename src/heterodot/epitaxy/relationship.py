@@ -164,25 +164,41 @@ class OrientationRelationship:
 class Interface:
     """One way in which the atoms of an orientation relationship meet.
 
+    Both crystals are infinite until they are cut: A keeps what lies at or below its terminating
+    plane, B what lies at or above its own. `transform` gives the map that brings B to A.
+
     Attributes
     ----------
     relation : OrientationRelationship
         Planes, directions, coincidence cell.
     termination_a, termination_b : str
-        Outermost layers, e.g. ``"PbCl2"`` and ``"S"``; a shared layer is named in both.
+        Outermost layers, e.g. ``"PbCl2"`` and ``"PbS"``; a shared layer is named in both.
     shared : str or None
-        Element of the layer that both crystals share (``"Pb"``), None where there is none.
+        Element of the layer that both crystals share (``"Pb"``), None where there is none. The
+        atoms of B's terminating layer then lie in A's; those within reach of an atom of A are the
+        same atoms and have to be dropped from one of the two.
     offset_a, offset_b : float
         Position of the terminating plane along the normal in each crystal, as a fraction of its
-        lattice period along the normal (0 at the cell origin).
+        lattice period along the normal (0 at the cell origin). The period is the distance of
+        lattice planes, ``period_a`` and ``period_b``.
     shift : (2,) tuple of float
-        Rigid in-plane shift of B as fractions of A's primitive surface mesh.
+        Rigid in-plane shift of B's cell origin against A's, as fractions of ``relation.mesh_a``.
     gap : float
         Distance between the two terminating planes, Å (0 for a shared layer).
     registry : float
-        Fraction of cation sites that coincide within the tolerance used (0 to 1).
+        Fraction of the cations of the sparser crystal that have a cation of the other within
+        ``tolerance`` where the crystals meet (0 to 1).
     energy : mapping of str to float
         ``adhesion`` and ``interface`` energies, eV/Å², where they were computed.
+    period_a, period_b : float
+        Distance of lattice planes along the normal, Å.
+    charge_a, charge_b : float
+        Formal charge of the terminating layers, e/Å²; NaN where not known.
+    tolerance : float
+        Distance within which two cation sites count as one, Å.
+    parts : mapping of str to float
+        What else is known: ``ions`` (registry of all ions, Gaussian weights), ``imbalance``
+        (|charge| that the junction leaves uncompensated, e/Å²).
     """
 
     relation: OrientationRelationship
@@ -195,20 +211,116 @@ class Interface:
     gap: float
     registry: float
     energy: Mapping[str, float] = field(default_factory=dict)
+    period_a: float = float("nan")
+    period_b: float = float("nan")
+    charge_a: float = float("nan")
+    charge_b: float = float("nan")
+    tolerance: float = 0.6
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def strain(self) -> NDArray[np.float64]:
+        """In-plane strain that fits B to A as a (3, 3) tensor in A's Cartesian frame."""
+        relation = self.relation
+        first = relation.crystal_a.direction(relation.direction_a)
+        x = first / np.linalg.norm(first)
+        axes = np.column_stack([x, np.cross(relation.normal, x)])
+        return np.asarray(axes @ relation.strain @ axes.T)
+
+    def transform(
+        self, *, strained: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (matrix, translation) that carry B's Cartesian frame into A's.
+
+        ``v_a = matrix @ v_b + translation``. Crystal A stays as it is: it keeps atoms with
+        ``v_a @ relation.normal <= offset_a * period_a`` and B those with
+        ``v_a @ relation.normal >= offset_a * period_a + gap`` (a little more or less for rumpled
+        layers; any whole number of periods up or down is the same crystal).
+
+        Parameters
+        ----------
+        strained : bool
+            Include the in-plane strain that makes B fit A exactly, so that the coincidence cell
+            is common to both; otherwise ``matrix`` is the rotation and the sites coincide at the
+            origin of the shift only.
+
+        Returns
+        -------
+        matrix : (3, 3) array
+            ``(1 + strain) @ rotation`` or the rotation alone.
+        translation : (3,) array
+            Å.
+        """
+        relation = self.relation
+        matrix = np.array(relation.rotation)
+        if strained:
+            matrix = (np.eye(3) + self.strain) @ matrix
+        normal_b = relation.crystal_b.plane_normal(relation.plane_b)
+        from_b = self.offset_b * self.period_b * normal_b
+        in_plane = np.array(self.shift) @ relation.mesh_a @ relation.crystal_a.cell
+        onto = (self.offset_a * self.period_a + self.gap) * relation.normal + in_plane
+        return matrix, onto - matrix @ from_b
+
+    @property
+    def height(self) -> float:
+        """Height of A's terminating plane along the normal in A's frame, Å (mod ``period_a``)."""
+        return self.offset_a * self.period_a
 
     def to_json(self) -> dict[str, Any]:
         """Return the interface as plain data (without the relation)."""
+        matrix, translation = self.transform()
         return {
             "termination_a": self.termination_a,
             "termination_b": self.termination_b,
             "shared": self.shared,
             "offset_a": self.offset_a,
             "offset_b": self.offset_b,
+            "period_a": self.period_a,
+            "period_b": self.period_b,
             "shift": list(self.shift),
             "gap": self.gap,
             "registry": self.registry,
+            "tolerance": self.tolerance,
+            "charge_a": None if np.isnan(self.charge_a) else self.charge_a,
+            "charge_b": None if np.isnan(self.charge_b) else self.charge_b,
             "energy": {key: float(value) for key, value in self.energy.items()},
+            "parts": {key: float(value) for key, value in self.parts.items()},
+            "matrix_b_to_a": _plain(matrix),
+            "translation_b_to_a": _plain(translation),
         }
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything needed to make the same interface again (see `from_record`)."""
+        record = self.to_json()
+        record["relation"] = self.relation.to_record()
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Interface:
+        """Return the interface that `to_record` wrote."""
+
+        def number(key: str) -> float:
+            return float("nan") if record.get(key) is None else float(record[key])
+
+        one, two = record["shift"]
+        return cls(
+            OrientationRelationship.from_record(record["relation"]),
+            str(record["termination_a"]),
+            str(record["termination_b"]),
+            record["shared"],
+            float(record["offset_a"]),
+            float(record["offset_b"]),
+            (float(one), float(two)),
+            float(record["gap"]),
+            float(record["registry"]),
+            dict(record.get("energy", {})),
+            number("period_a"),
+            number("period_b"),
+            number("charge_a"),
+            number("charge_b"),
+            float(record.get("tolerance", 0.6)),
+            dict(record.get("parts", {})),
+        )
 
 
 def plane_text(indices: Sequence[int]) -> str:
