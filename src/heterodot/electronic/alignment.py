@@ -1,0 +1,212 @@
+"""Type of alignment from where the carriers are, with written rules and the offsets used.
+
+The rules are those that authors apply by eye to computed frontier orbitals, made explicit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from heterodot.electronic.levels import Levels, State
+from heterodot.units import Value
+
+LOCALIZED = 0.80  # share in one domain from which a carrier counts as localized
+LEANING = 2 / 3  # share below which a spread carrier counts as shared between the domains
+
+RULES = (
+    "Shares are those of the states within reach of k_B T of each band edge (Boltzmann weights), "
+    "inside the particle. A carrier is localized in a domain that holds at least 80 % of it, and "
+    "leans to one that holds at least two thirds. Both localized in one domain: type I. Localized "
+    "in different domains: type II. Otherwise quasi-type I if both lean to the same domain, and "
+    "quasi-type II if they do not. A particle of one domain has no type."
+)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Bulk band edges of one domain against another.
+
+    Attributes
+    ----------
+    first, second : str
+        Domain names.
+    conduction, valence : Value
+        Edge of the second minus edge of the first, eV.
+    bulk_type : str
+        ``"I"``, ``"II"`` or ``"III"`` from the edges alone.
+    source : str
+        Where the edges come from.
+    """
+
+    first: str
+    second: str
+    conduction: Value
+    valence: Value
+    bulk_type: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return offsets, type and source as plain data."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "conduction": self.conduction.to_json(),
+            "valence": self.valence.to_json(),
+            "bulk_type": self.bulk_type,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Type of alignment and what it rests on.
+
+    Attributes
+    ----------
+    type : str
+        ``"type I"``, ``"quasi-type I"``, ``"type II"``, ``"quasi-type II"`` or ``"one domain"``.
+    electron, hole : mapping of domain name to float
+        Thermal shares inside the particle; they sum to one.
+    electron_edge, hole_edge : mapping of domain name to float
+        Shares of the lowest state alone.
+    offsets : tuple of Offset
+        Bulk edges of every pair of domains.
+    temperature : float
+        K, of the weights.
+    reason : str
+        One sentence.
+    rules : str
+        The rules in words.
+    """
+
+    type: str
+    electron: Mapping[str, float]
+    hole: Mapping[str, float]
+    electron_edge: Mapping[str, float]
+    hole_edge: Mapping[str, float]
+    offsets: tuple[Offset, ...]
+    temperature: float
+    reason: str
+    rules: str = RULES
+
+    def to_json(self) -> dict[str, Any]:
+        """Return type, shares, offsets with sources and the rules as plain data."""
+        return {
+            "type": self.type,
+            "electron": {k: float(v) for k, v in self.electron.items()},
+            "hole": {k: float(v) for k, v in self.hole.items()},
+            "electron_edge": {k: float(v) for k, v in self.electron_edge.items()},
+            "hole_edge": {k: float(v) for k, v in self.hole_edge.items()},
+            "offsets": [offset.to_json() for offset in self.offsets],
+            "temperature": Value(self.temperature, "K", None, "chosen").to_json(),
+            "reason": self.reason,
+            "rules": self.rules,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.reason}"
+
+
+def alignment(levels: Levels, *, temperature: float = 300.0) -> Alignment:
+    """Return the type of alignment of a particle's levels.
+
+    Parameters
+    ----------
+    levels : Levels
+    temperature : float
+        K, for the weights of the states near each edge.
+
+    Returns
+    -------
+    Alignment
+
+    Notes
+    -----
+    The type belongs to this particle: confinement moves levels, so that other sizes of the same
+    pair may differ (see `heterodot.electronic.size_map`). It inherits the errors of the offsets.
+    """
+    electron = shares(levels.electrons, temperature)
+    hole = shares(levels.holes, temperature)
+    name, reason = classify(electron, hole)
+    return Alignment(
+        name,
+        electron,
+        hole,
+        shares(levels.electrons[:1], temperature),
+        shares(levels.holes[:1], temperature),
+        offsets(levels),
+        temperature,
+        reason,
+    )
+
+
+def shares(states: tuple[State, ...], temperature: float) -> dict[str, float]:
+    """Return thermal shares of the domains, without the tails outside, summing to one."""
+    from scipy.constants import Boltzmann, elementary_charge
+
+    thermal = max(Boltzmann * temperature / elementary_charge, 1e-9)
+    rise = np.array([abs(s.energy.value - states[0].energy.value) for s in states])
+    weights = np.exp(-rise / thermal)
+    total: dict[str, float] = {}
+    for weight, state in zip(weights / weights.sum(), states, strict=True):
+        inside = sum(state.fractions.values())
+        for name, share in state.fractions.items():
+            total[name] = total.get(name, 0.0) + float(weight * share / inside)
+    return total
+
+
+def classify(electron: Mapping[str, float], hole: Mapping[str, float]) -> tuple[str, str]:
+    """Return type and reason from the shares of both carriers (see `RULES`).
+
+    Examples
+    --------
+    >>> classify({"a": 0.95, "b": 0.05}, {"a": 0.1, "b": 0.9})[0]
+    'type II'
+    >>> classify({"a": 0.95, "b": 0.05}, {"a": 0.5, "b": 0.5})[0]
+    'quasi-type II'
+    """
+    if len(electron) == 1:
+        (only,) = electron
+        return "one domain", f"the particle has the one domain {only}"
+    place_e = max(electron, key=lambda name: electron[name])
+    place_h = max(hole, key=lambda name: hole[name])
+    share_e, share_h = electron[place_e], hole[place_h]
+    text = f"electron {share_e:.0%} in {place_e}, hole {share_h:.0%} in {place_h}"
+    if share_e >= LOCALIZED and share_h >= LOCALIZED:
+        return ("type I" if place_e == place_h else "type II"), text
+    if place_e == place_h and min(share_e, share_h) >= LEANING:
+        return "quasi-type I", text
+    return "quasi-type II", text
+
+
+def offsets(levels: Levels) -> tuple[Offset, ...]:
+    """Return the bulk offsets of every pair of domains with their source."""
+    made = []
+    for i, first in enumerate(levels.materials):
+        for second in levels.materials[i + 1 :]:
+            conduction = _difference(second.conduction, first.conduction)
+            valence = _difference(second.valence, first.valence)
+            used = [
+                f"{m.phase}: {origin.quantity} {origin.value} ({origin.source})"
+                for m in (first, second)
+                for origin in m.origins
+                if origin.quantity in ("ionization_energy", "electron_affinity", "band_gap")
+            ]
+            low = min(first.conduction.value, second.conduction.value)
+            high = max(first.valence.value, second.valence.value)
+            crossing = (conduction.value > 0) == (valence.value > 0)
+            kind = "III" if low <= high else "II" if crossing else "I"
+            made.append(Offset(first.name, second.name, conduction, valence, kind, "; ".join(used)))
+    return tuple(made)
+
+
+def _difference(a: Value, b: Value) -> Value:
+    if a.error is None or b.error is None:
+        return Value(
+            a.value - b.value, "eV", None, "a source states no error; 0.1 to 0.3 eV are usual"
+        )
+    return Value(a.value - b.value, "eV", float(np.hypot(a.error, b.error)))
