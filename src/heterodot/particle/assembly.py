@@ -245,7 +245,7 @@ def _body_b(
         raise InputError(
             "crystal B needs a shape and a size", place="build", remedy="give shape_b and size_b"
         )
-    up = np.linalg.solve(how.rotation, how.normal)
+    up = np.linalg.solve(how.matrix, how.normal)
     return _body(
         crystal, name, size if size is not None else "", termination, "shape_b",
         axis=up / np.linalg.norm(up),
@@ -268,8 +268,8 @@ def _join(
 ) -> tuple[list[Crystallite], list[Body], dict[str, Any]]:
     """Cut both bodies at the interface, lay B on A, and resolve where they meet."""
     normal = how.normal
-    inverse = np.linalg.inv(how.rotation)
-    below_b = -(normal @ how.rotation) / np.linalg.norm(normal @ how.rotation)
+    inverse = np.linalg.inv(how.matrix)
+    below_b = -(normal @ how.matrix) / np.linalg.norm(normal @ how.matrix)
     d_a, on_facet = _cut(body_a, normal, cut_a, "cut_a")
     how = snap(how, body_a.crystal, float(body_a.center @ normal) + d_a, body_a.center)
     height = how.level - float(body_a.center @ normal)
@@ -283,20 +283,28 @@ def _join(
     center_b = _nearest_center(body_b, wish)
     settled, _ = settle(_open(body_b.shape, below_b), body_b.crystal, center_b)
     base = body_a.center + height * normal
-    depth = float((center_b - inverse @ (base - how.shift)) @ -below_b)
+    depth = float((center_b - inverse @ (base + how.gap * normal - how.shift)) @ -below_b)
     shape_b = settled.cut(below_b, depth + 0.3)
     if on_facet and not overhang:
         _fits(body_a, body_b, shape_a, shape_b, normal, below_b, height, depth)
-    a = carve(body_a.crystal, shape_a, body_a.center, shift=-body_a.center)
+    a = carve(
+        body_a.crystal,
+        shape_a,
+        body_a.center,
+        rotation=how.stretch,
+        shift=-how.stretch @ body_a.center,
+    )
     b = carve(
-        body_b.crystal, shape_b, center_b, rotation=how.rotation, shift=how.shift - body_a.center
+        body_b.crystal,
+        shape_b,
+        center_b,
+        rotation=how.stretch @ how.matrix,
+        shift=how.stretch @ (how.shift - body_a.center),
     )
     completed = _whole(a, body_a.shape), _whole(b, body_b.shape)
     done: dict[str, Any] = dict(resolve(a, b))
     done["completed"] = sum(completed)
     done["plane_height"] = height
-    done["strain_a"] = how.strain_a.tolist()
-    done["strain_b"] = how.strain_b.tolist()
     return [a, b], [body_a, replace(body_b, center=center_b)], done
 
 

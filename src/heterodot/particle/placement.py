@@ -15,35 +15,47 @@ from heterodot.errors import InputError, NotFoundError
 Array = NDArray[np.float64]
 
 
+SHARES = ("b", "a", "both", "none")
+
+
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where crystal B lies in the Cartesian frame of crystal A.
+    """Where crystal B lies in the Cartesian frame of crystal A (A not strained there).
 
     Attributes
     ----------
-    rotation : (3, 3) array
-        B's frame -> A's frame, proper; times the strain of B if it has one.
+    matrix : (3, 3) array
+        B's frame -> A's frame: the rotation, times the strain that fits B to A.
     shift : (3,) array
-        ``v_a = rotation @ v_b + shift``, Å.
+        ``v_a = matrix @ v_b + shift``, Å.
     normal : (3,) array
         Unit normal of the interface, A's frame, from A into B.
     level : float
         Height of the plane where they meet along the normal, Å.
-    strain_a, strain_b : (3, 3) array
-        Symmetric strains in A's frame.
+    gap : float
+        Distance from A's last plane to B's first, Å; zero for a shared layer.
+    stretch : (3, 3) array
+        What the whole (A and B) is multiplied with in the end: the part of the strain that A
+        takes over.
+    anchor : (3,) array
+        A point of A's frame at which sites of both coincide.
     """
 
-    rotation: Array
+    matrix: Array
     shift: Array
     normal: Array
     level: float
-    strain_a: Array
-    strain_b: Array
+    gap: float
+    stretch: Array
+    anchor: Array
 
     def moved(self, step: Array) -> Placement:
-        """Return the placement with B and the plane moved by a vector of A's frame."""
+        """Return the placement with B, plane and anchor moved by a vector of A's frame."""
         return dataclasses.replace(
-            self, shift=self.shift + step, level=self.level + float(step @ self.normal)
+            self,
+            shift=self.shift + step,
+            level=self.level + float(step @ self.normal),
+            anchor=self.anchor + step,
         )
 
 
@@ -61,7 +73,8 @@ def place(
     interface : Interface, optional
         Which atoms meet; the best ranked one of the relation if not given.
     strain : str
-        Who yields: ``"b"`` (B fits A), ``"a"``, ``"both"`` (half each), ``"none"``.
+        Who yields: ``"b"`` (B fits A), ``"a"``, ``"both"`` (half each), ``"none"`` (both keep
+        their cells; sites coincide in the middle of the interface only).
     shared : str, optional
         Element of the layer that both share, to choose among the interfaces.
 
@@ -72,6 +85,12 @@ def place(
     NotFoundError
         The relation has no interface with such a shared layer.
     """
+    if strain not in SHARES:
+        raise InputError(
+            f"'{strain}' is not a way to share strain",
+            place="strain",
+            remedy=f"choose among {', '.join(SHARES)}",
+        )
     if interface is None:
         interface = _best_interface(relation, shared)
     elif interface.relation is not relation and not np.allclose(
@@ -82,23 +101,21 @@ def place(
             place="interface",
             remedy="take one from epitaxy.interfaces(relation)",
         )
-    rotation, shift = interface.transform()
-    normal = relation.normal
-    period = lattice_step(relation.crystal_a, normal) @ normal
-    level = interface.offset_a * float(period)
-    share = {"b": (0.0, 1.0), "a": (-1.0, 0.0), "both": (-0.5, 0.5), "none": (0.0, 0.0)}
-    if strain not in share:
-        raise InputError(
-            f"'{strain}' is not a way to share strain",
-            place="strain",
-            remedy=f"choose among {', '.join(share)}",
-        )
-    full = strain_tensor(relation)
-    on_a, on_b = share[strain]
-    strained = (np.eye(3) + on_b * full) @ np.asarray(rotation)
+    matrix, shift = interface.transform(strained=strain != "none")
+    normal_b = relation.crystal_b.plane_normal(relation.plane_b)
+    anchor = matrix @ (interface.offset_b * interface.period_b * normal_b) + shift
+    stretch = np.eye(3)
+    if strain in ("a", "both"):
+        inverse = np.linalg.inv(np.eye(3) + interface.strain)
+        stretch = inverse if strain == "a" else _root(inverse)
     return Placement(
-        strained, np.asarray(shift, dtype=float), normal, level, on_a * full, on_b * full
+        matrix, shift, relation.normal, interface.height, interface.gap, stretch, anchor
     )
+
+
+def _root(symmetric: Array) -> Array:
+    values, vectors = np.linalg.eigh(symmetric)
+    return np.asarray((vectors * np.sqrt(values)) @ vectors.T, dtype=float)
 
 
 def _best_interface(relation: OrientationRelationship, shared: str | None) -> Interface:
@@ -114,15 +131,6 @@ def _best_interface(relation: OrientationRelationship, shared: str | None) -> In
             remedy="choose another relation" if not shared else "leave the shared layer open",
         )
     return found[0]
-
-
-def strain_tensor(relation: OrientationRelationship) -> Array:
-    """Return the in-plane strain that B needs to fit A, in A's Cartesian frame, (3, 3)."""
-    first = relation.crystal_a.direction(relation.direction_a)
-    first = first / np.linalg.norm(first)
-    second = np.cross(relation.normal, first)
-    basis = np.stack([first, second])
-    return np.asarray(basis.T @ np.asarray(relation.strain) @ basis, dtype=float)
 
 
 def lattice_step(crystal: Crystal, normal: Array, reach: int = 6) -> Array:
@@ -151,7 +159,7 @@ def snap(
     height : float
         Wanted height of the plane along the normal, Å, in A's frame.
     beside : (3,) array, optional
-        Point near which the origin of B's coincidence is wanted; it keeps misfit small there.
+        Point near which the anchor is wanted, so that misfit is smallest there.
     """
     normal = placement.normal
     step = lattice_step(crystal, normal)
@@ -164,7 +172,7 @@ def snap(
     grid = np.array(list(np.ndindex(13, 13, 13))) - 6
     vectors = grid @ cell
     flat = vectors[np.abs(vectors @ normal) < 1e-4]
-    lateral = beside - moved.shift
+    lateral = beside - moved.anchor
     lateral = lateral - (lateral @ normal) * normal
     # the in-plane lattice vectors as a basis of the nearest point
     best = np.zeros(3)
