@@ -1,7 +1,8 @@
 """Powder X-ray diffraction: simulate a particle's pattern, fit the one that was recorded."""
 
+from heterodot.probes.xrd.fit_phases import fit
 from heterodot.probes.xrd.pattern import simulate
 from heterodot.probes.xrd.setup import XrdSetup, lines_of, wavelength_names
 from heterodot.probes.xrd.sticks import Sticks, sticks
 
-__all__ = ["Sticks", "XrdSetup", "lines_of", "simulate", "sticks", "wavelength_names"]
+__all__ = ["Sticks", "XrdSetup", "fit", "lines_of", "simulate", "sticks", "wavelength_names"]

@@ -131,3 +131,49 @@ def pair_moments(
                     row[7] += w * d4 * d2 * d
     summed: Array = total.sum(0)
     return summed
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def profile_transform(
+    weight: Array, s: Array, gauss: Array, lorentz: Array, group: Array, overlap: Array, step: float
+) -> Array:  # fmt: skip
+    """Return the Fourier transform over L of a phase's reflections.
+
+    Parameters
+    ----------
+    weight, s : (n,) arrays
+        Strength and position (1/Å) of each reflection.
+    gauss, lorentz : (n,) arrays
+        Damping exp(-gauss L² - lorentz L).
+    group : (n,) int array
+        Row of ``overlap`` of each reflection.
+    overlap : (n_groups, n_L) array
+        A(L) at L = k step.
+    step : float
+        Å.
+
+    Returns
+    -------
+    (n_L,) complex array
+        sum_h w_h A_h(L) exp(-damping) exp(2 pi i L s_h).
+    """
+    n_l = overlap.shape[1]
+    result = np.zeros(n_l, dtype=np.complex128)
+    for h in range(len(s)):
+        angle = 2 * np.pi * s[h] * step
+        turn = complex(np.cos(angle), np.sin(angle))
+        phase = complex(weight[h], 0.0)
+        row = overlap[group[h]]
+        # exp(-g (k step)²) by the recurrence of its ratio
+        g = gauss[h] * step * step
+        damping = 1.0
+        ratio = np.exp(-g - lorentz[h] * step)
+        shrink = np.exp(-2 * g)
+        for k in range(n_l):
+            result[k] += phase * (damping * row[k])
+            phase *= turn
+            damping *= ratio
+            ratio *= shrink
+            if damping < 1e-12:
+                break
+    return result

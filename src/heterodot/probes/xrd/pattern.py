@@ -211,3 +211,41 @@ def _curves(
     # moments are cut at the eighth power of a phase below 0.2; the spline costs more than that
     error = 1e-7 if sums.exact else histogram_error(sums, start, step, n, b)
     return curves, error
+
+
+def uniform_intensity(
+    bodies: Sequence[Any],
+    weights: Sequence[float],
+    setup: XrdSetup,
+    margin: float,
+    mass_of: Any,
+) -> tuple[float, float, list[Floats]]:
+    """Return q start, step and I(q) per unit of mass of an ensemble, one curve a spectral line.
+
+    Parameters
+    ----------
+    bodies, weights : sequences
+        Particles and their numbers.
+    setup : XrdSetup
+    margin : float
+        By what fraction q must reach beyond the range of the set-up on both sides.
+    mass_of : callable
+        Symbols of a body to its mass.
+    """
+    low = min(float(momentum(np.array([setup.range[0]]), x.wavelength)[0]) for x in setup.lines)
+    high = max(float(momentum(np.array([setup.range[1]]), x.wavelength)[0]) for x in setup.lines)
+    low, high = low * (1 - margin) * 0.97, high * (1 + margin) * 1.03
+    total_mass = sum(
+        w * mass_of(_symbols(body)) for body, w in zip(bodies, weights, strict=True)
+    )
+    found = [_sums(body, setup, high, silent)[0] for body in bodies]
+    longest = max(sums.longest for sums in found)
+    start, step, n = uniform_grid(low, high, longest, any(sums.exact for sums in found))
+    curves = [np.zeros(n) for _ in setup.lines]
+    for sums, weight in zip(found, weights, strict=True):
+        partial = sums.sums(start, step, n)
+        b = [setup.b_of(e) for e in sums.elements]
+        for k, line in enumerate(setup.lines):
+            extra = list(dispersion(sums.elements, line.wavelength)) if setup.dispersion else None
+            curves[k] += weight * intensity(sums, start, step, n, b, extra, partial) / total_mass
+    return start, step, curves
