@@ -90,6 +90,37 @@ class Value:
         unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
         return f"{format_error(self.value, self.error)}{unit}"
 
+    def show(self) -> str:
+        """Return it for a reader: symbols of units, four digits where there is no error.
+
+        Examples
+        --------
+        >>> Value(0.763597, "angstrom").show(), Value(7.09, "deg", 0.2).show()
+        ('0.7636 Å', '7.1(2)°')
+        """
+        number = f"{self.value:.4g}" if not self.error else format_error(self.value, self.error)
+        unit = symbol(self.unit)
+        return f"{number}{'' if unit in ('', '°') else ' '}{unit}"
+
+
+SYMBOLS = {"angstrom": "Å", "deg": "°", "percent": "%", "degC": "°C", "1": "", "um": "µm"}
+
+
+def symbol(unit: str) -> str:
+    """Return a unit as it is printed.
+
+    Examples
+    --------
+    >>> symbol("eV/angstrom"), symbol("angstrom^2")
+    ('eV/Å', 'Å²')
+    """
+    import re
+
+    if unit in SYMBOLS:
+        return SYMBOLS[unit]
+    text = re.sub(r"\bangstrom\b", "Å", unit)
+    return text.replace("**", "^").replace("^2", "²").replace("^3", "³")
+
 
 def format_error(value: float, error: float | None) -> str:
     """Return ``value(error)`` in the field's short form.

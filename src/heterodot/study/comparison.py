@@ -10,7 +10,7 @@ import numpy as np
 
 from heterodot.errors import InputError, NotFoundError, nearest
 from heterodot.study.store import StageResult
-from heterodot.units import Value
+from heterodot.units import Value, symbol
 
 if TYPE_CHECKING:
     from heterodot.catalog.literature import Published
@@ -34,8 +34,18 @@ def compare(settings: Settings, done: Done) -> list[dict[str, Any]]:
     return [_row(wish, n, done) for n, wish in enumerate(settings.compare)]
 
 
-def _row(wish: Comparison, n: int, done: Done) -> dict[str, Any]:
-    place = f"compare.{n}"
+def check(settings: Settings) -> None:
+    """Refuse comparisons of entries or results that do not exist, before anything is computed.
+
+    Raises
+    ------
+    InputError
+    """
+    for n, wish in enumerate(settings.compare):
+        _known(wish, f"compare.{n}")
+
+
+def _known(wish: Comparison, place: str) -> Published:
     try:
         found = _entry(wish.published)
     except (InputError, NotFoundError) as error:
@@ -47,13 +57,19 @@ def _row(wish: Comparison, n: int, done: Done) -> dict[str, Any]:
             place=f"{place}.computed",
             remedy=f"choose among {', '.join(close)}",
         )
+    return found
+
+
+def _row(wish: Comparison, n: int, done: Done) -> dict[str, Any]:
+    place = f"compare.{n}"
+    found = _known(wish, place)
     try:
         computed = COMPUTED[wish.computed](wish, done)
     except InputError as error:
         raise error.at(place=place) from error
     published, what = _published(found, wish, place)
     row: dict[str, Any] = {
-        "what": what,
+        "what": wish.label or what,
         "id": wish.published,
         "name": wish.computed,
         "bound": found.bound,
@@ -121,12 +137,14 @@ def _published(found: Published, wish: Comparison, place: str) -> tuple[Value | 
                 f"{wish.published} has {len(found.values)} numbers", place=f"{place}.item"
             )
         return found.values[item], what
-    return found.text or str(found.record.get("claim", what)), what
+    if "claim" in found.record:
+        return str(found.record["claim"]), "claim"
+    return found.text or what, what
 
 
 def _text(value: Value | str, bound: str) -> str:
     sign = {"about": "~ ", "<": "< ", ">": "> ", "<=": "≤ ", ">=": "≥ "}.get(bound, "")
-    return value if isinstance(value, str) else f"{sign}{value}"
+    return value if isinstance(value, str) else f"{sign}{value.show()}"
 
 
 def _difference(published: Value | str, computed: Value | str, bound: str) -> dict[str, Any]:
@@ -138,7 +156,7 @@ def _difference(published: Value | str, computed: Value | str, bound: str) -> di
     if ours.unit != theirs.unit:
         ours = ours.to(theirs.unit)
     gap = ours.value - theirs.value
-    unit = f" {theirs.unit}" if theirs.unit not in ("", "1") else ""
+    unit = f" {symbol(theirs.unit)}" if symbol(theirs.unit) else ""
     if bound in ("<", "<="):
         agrees: bool | None = ours.value <= theirs.value * (1 + 1e-9)
         said = "within the bound" if agrees else f"above the bound by {gap:.2g}{unit}"
@@ -223,45 +241,45 @@ def _reflection(domain: str) -> Callable[[Comparison, Done], Value]:
     return computed
 
 
+def _report(done: Done) -> Any:
+    return done["particle"].summary["report"]
+
+
 def _count(wish: Comparison, done: Done) -> Value:
+    """Atoms of the element that the entry's key ends with."""
     element = (wish.key or "").rsplit(".", 1)[-1]
-    composition = done["particle"].summary["report"]["composition"]
-    if element not in composition:
-        raise InputError(f"the particle has no '{element}'", place="key")
-    return _exact(composition[element], "", "a count")
+    total = sum(d["composition"].get(element, 0) for d in _report(done)["domains"])
+    return _exact(total, "", "a count")
 
 
-def _of_report(*path: str, unit: str = "", reason: str = "a count") -> Any:
-    def computed(wish: Comparison, done: Done) -> Value | str:
-        node: Any = done["particle"].summary["report"]
-        for part in path:
-            node = node[part]
-        if isinstance(node, Mapping):
-            return Value.from_json(dict(node))
-        return str(node) if isinstance(node, str) else _exact(node, unit, reason)
+def _formula(wish: Comparison, done: Done) -> str:
+    return str(_report(done)["formula"])
 
-    return computed
+
+def _atoms(wish: Comparison, done: Done) -> Value:
+    return _exact(_report(done)["atoms"], "", "a count")
+
+
+def _charge(wish: Comparison, done: Done) -> Value:
+    return _exact(_report(done)["charge"]["value"], "", "sum of formal charges")
 
 
 def _size(domain: int) -> Callable[[Comparison, Done], Value]:
+    """Middle one of the three extents along the crystal's axes, from atom centers."""
+
     def computed(wish: Comparison, done: Done) -> Value:
-        node = done["particle"].summary["report"]["domains"][domain]["size"]
-        return Value.from_json(dict(node))
+        extents = [s["value"] for s in _report(done)["domains"][domain]["size"]["along_axes"]]
+        return _exact(sorted(extents)[1], "nm", "extent of atom centers")
 
     return computed
 
 
 def _coordination(wish: Comparison, done: Done) -> str:
-    """Say how many of the interface's shared cations have which coordination."""
-    report = done["particle"].summary["report"]["interface"]
-    found = report["coordination"]
-    return ", ".join(f"{count} of {number}-fold" for number, count in sorted(found.items()))
-
-
-def _six_fold(wish: Comparison, done: Done) -> Value:
-    found = done["particle"].summary["report"]["interface"]["coordination"]
-    total = sum(found.values())
-    return _exact(100 * found.get("6", 0) / total if total else 0.0, "percent", "a count")
+    """Say how many anions the cations have that bond across the interface."""
+    said = []
+    for element, found in _report(done)["interface"]["coordination"].items():
+        said += [f"{element}: {count} with {number}" for number, count in sorted(found.items())]
+    return ", ".join(said)
 
 
 def _alignment(wish: Comparison, done: Done) -> str:
@@ -270,7 +288,10 @@ def _alignment(wish: Comparison, done: Done) -> str:
 
 def _level(name: str) -> Callable[[Comparison, Done], Value]:
     def computed(wish: Comparison, done: Done) -> Value:
-        return Value.from_json(dict(done["electronic"].summary["levels"][name]))
+        levels = done["electronic"].summary["levels"]
+        if name not in levels:
+            raise InputError(f"'{wish.computed}' was not computed (electronic.coulomb is off)")
+        return Value.from_json(dict(levels[name]))
 
     return computed
 
@@ -279,7 +300,8 @@ def _emission(wish: Comparison, done: Done) -> Value:
     """Wavelength of the lowest electron-hole transition (no Stokes shift)."""
     from scipy.constants import c, e, h
 
-    gap = Value.from_json(dict(done["electronic"].summary["levels"]["optical_gap"]))
+    levels = done["electronic"].summary["levels"]
+    gap = Value.from_json(dict(levels.get("optical_gap") or levels["gap"]))
     wavelength = h * c / e / gap.value * 1e9
     error = None if gap.error is None else wavelength * gap.error / gap.value
     return Value(wavelength, "nm", error, "no error of the gap is known")
@@ -292,14 +314,13 @@ COMPUTED: dict[str, Callable[[Comparison, Done], Value | str]] = {
     "epitaxy.mismatch_2": _mismatch(1),
     "epitaxy.largest_mismatch": _largest_mismatch,
     "epitaxy.tilt": _tilt,
-    "particle.formula": _of_report("formula"),
-    "particle.atoms": _of_report("atoms"),
-    "particle.charge": _of_report("net_charge", unit="e", reason="sum of formal charges"),
+    "particle.formula": _formula,
+    "particle.atoms": _atoms,
+    "particle.charge": _charge,
     "particle.count": _count,
     "particle.size_a": _size(0),
     "particle.size_b": _size(1),
     "interface.coordination": _coordination,
-    "interface.six_fold": _six_fold,
     "electronic.type": _alignment,
     "electronic.gap": _level("gap"),
     "electronic.optical_gap": _level("optical_gap"),

@@ -43,7 +43,7 @@ def _lead(result: StudyResult) -> str:
 
 
 def _value(node: Any) -> str:
-    return str(Value.from_json(dict(node))) if isinstance(node, dict) else str(node)
+    return Value.from_json(dict(node)).show() if isinstance(node, dict) else str(node)
 
 
 def _summary(page: Page, result: StudyResult) -> None:
@@ -56,15 +56,20 @@ def _summary(page: Page, result: StudyResult) -> None:
         ("Relation found, rank", f"{epitaxy['chosen_rank']} of {epitaxy['matches']}"),
         ("Mismatch", " / ".join(f"{100 * m:+.2f} %" for m in chosen["mismatch"])),
         ("Coincidence cell", f"{chosen['area']:.1f} Å²"),
-        ("Net formal charge", f"{report['net_charge']:+g} e"),
+        ("Net formal charge", f"{report['charge']['value']:+g} e"),
         ("Alignment", electronic["alignment"]["type"]),
-        ("Lowest transition", _value(electronic["levels"]["optical_gap"])),
+        ("Lowest transition", _value(lowest_transition(electronic["levels"]))),
     ]
     if "mean_displacement" in summary["energy"]:
         items.append(("Mean displacement", _value(summary["energy"]["mean_displacement"])))
     page.add(cards(items))
     for note in _warnings(result):
         page.warn(note)
+
+
+def lowest_transition(levels: dict[str, Any]) -> Any:
+    """Return the optical gap (with the electron-hole attraction) if it was computed, else the gap."""
+    return levels.get("optical_gap") or levels["gap"]
 
 
 def _warnings(result: StudyResult) -> list[str]:
@@ -79,7 +84,7 @@ def _warnings(result: StudyResult) -> list[str]:
         notes.append("The particle fell into more pieces on relaxation; do not use this model.")
     for check in result.stages["particle"].summary["report"]["checks"]:
         if not check["passed"]:
-            notes.append(f"Check not passed: {check['name']}: {check['detail']}")
+            notes.append(f"Check not passed: {check['name']} ({_found(check)}): {check['note']}")
     for stage in ("particle", "electronic", "xrd"):
         summary = result.stages[stage].summary
         notes += [str(n) for n in summary.get("warnings", ())]
@@ -115,21 +120,35 @@ def _particle(page: Page, result: StudyResult) -> None:
     rows = []
     for domain in report["domains"]:
         composition = " ".join(f"{e}{n}" for e, n in domain["composition"].items())
-        rows.append([domain["name"], composition, domain["atoms"], _value(domain["size"])])
-    page.add(table(["domain", "composition", "atoms", "size from atoms"], rows, name="domains"))
-    interface = report["interface"]
-    found = ", ".join(
-        f"{count} of {number}" for number, count in sorted(interface["coordination"].items())
-    )
-    page.text(
-        f"At the interface a {interface['shared']} layer of {interface['shared_atoms']} atoms is "
-        f"shared. Anions around them: {found}."
-    )
+        extents = " x ".join(f"{size['value']:.2f}" for size in domain["size"]["along_axes"])
+        rows.append([domain["name"], composition, domain["atoms"], domain["shape"], extents])
+    columns = ["domain", "composition", "atoms", "asked for", "extent of atom centers (nm)"]
+    page.add(table(columns, rows, name="domains"))
+    page.text(interface_words(report["interface"]))
     page.text(
         "Open particle.xyz (as built) or relaxed.xyz in ASE, OVITO or VESTA; particle.cif holds "
         "the same atoms in a box.",
         "small soft",
     )
+
+
+def interface_words(interface: dict[str, Any]) -> str:
+    """Return what there is to say of an interface: bonds across and coordination of cations."""
+    parts = [
+        f"{interface['bonds_across']} bonds cross the interface, over {interface['cations']} "
+        "cations."
+    ]
+    for element, found in interface["coordination"].items():
+        counts = ", ".join(f"{count} with {number}" for number, count in sorted(found.items()))
+        parts.append(f"Anions around {element} there: {counts}.")
+    return " ".join(parts)
+
+
+def _found(check: dict[str, Any]) -> str:
+    value = check["value"]
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    limit = "" if check["limit"] is None else f", limit {check['limit']:g}"
+    return f"{shown} {check['unit']}{limit}".strip()
 
 
 def _normal(result: StudyResult) -> Any:
@@ -151,20 +170,12 @@ def _orientations(page: Page, result: StudyResult) -> None:
         f"{result.stages['crystals'].summary['b']['name']}. The one built is marked."
     )
     chosen = summary["chosen_rank"]
-    shown = [relation_row(rank, _Row(match)) for rank, match in enumerate(summary["first"], 1)]
+    shown = [relation_row(rank, match) for rank, match in enumerate(summary["first"], 1)]
     page.add(table(RELATION_COLUMNS, shown, chosen=chosen - 1, name="orientations"))
     text = read_text(result.stages["epitaxy"].path("relation.json"))
     relation = OrientationRelationship.from_record(json.loads(text))
     for figure, caption, name in _epitaxy_figures(relation):
         page.figure(figure, caption, name=name)
-
-
-class _Row:
-    """A relation's JSON with the attributes that the table reads."""
-
-    def __init__(self, match: dict[str, Any]) -> None:
-        self.__dict__.update(match)
-        self.score = float("nan") if match["score"] is None else match["score"]
 
 
 def _epitaxy_figures(relation: Any) -> list[tuple[Any, str, str]]:
@@ -186,7 +197,14 @@ def _levels(page: Page, result: StudyResult) -> None:
     summary = result.stages["electronic"].summary
     page.section("Levels")
     alignment = summary["alignment"]
-    page.text(f"Alignment: {alignment['type']}. {alignment.get('rule', '')}")
+    page.text(f"Alignment: {alignment['type']}; {alignment['reason']}. {alignment['rules']}")
+    for offset in alignment["offsets"]:
+        page.text(
+            f"Bulk offsets of {offset['second']} from {offset['first']}: conduction "
+            f"{_value(offset['conduction'])}, valence {_value(offset['valence'])} "
+            f"(bulk type {offset['bulk_type']}). From {offset['source']}.",
+            "small soft",
+        )
     page.figure(
         level_diagram(summary),
         "Band edges of the bulk phases (bars) and the levels of the particle; the share of each "
@@ -279,10 +297,10 @@ def _comparison(page: Page, result: StudyResult) -> None:
 def _checks(page: Page, result: StudyResult) -> None:
     page.section("Checks of the particle")
     rows = [
-        [check["name"], check["passed"], check["detail"]]
+        [check["name"], check["passed"], _found(check), check["note"]]
         for check in result.stages["particle"].summary["report"]["checks"]
     ]
-    page.add(table(["check", "passed", "found"], rows, name="checks"))
+    page.add(table(["check", "passed", "found", "remark"], rows, name="checks"))
     steps = [
         json.dumps(step, ensure_ascii=False)
         for step in result.stages["particle"].summary["history"]
@@ -324,13 +342,17 @@ def _sources(page: Page, result: StudyResult, settings: Settings, text: str) -> 
             name="crystals",
         )
     )
-    used = result.stages["electronic"].summary["levels"].get("sources", ())
-    if used:
-        rows = [
-            [s["phase"], s["quantity"], _value(s["value"]), s["citation"], s.get("method", "")]
-            for s in used
-        ]
-        page.add(table(["phase", "quantity", "value", "source", "method"], rows, name="values"))
+    levels = result.stages["electronic"].summary["levels"]
+    rows = [
+        [domain["phase"], p["quantity"], _value(p), p["source"]]
+        for domain in levels["domains"]
+        for p in domain["parameters"]
+    ]
+    rows += [
+        [levels["medium"]["name"], p["quantity"], _value(p), p["source"]]
+        for p in levels["medium"]["parameters"]
+    ]
+    page.add(table(["phase", "quantity", "value", "source"], rows, name="values"))
     provenance = result.provenance
     seconds = provenance["seconds"]
     page.text(

@@ -153,6 +153,7 @@ class Comparison(Part):
     )
     a: Indices | None = Field(None, description="Plane or direction of A that the name needs.")
     b: Indices | None = Field(None, description="Plane or direction of B that the name needs.")
+    label: str = Field("", description="What the row is called; the entry's own name if left out.")
     note: str = Field("", description="What a reader should know of the comparison.")
 
 

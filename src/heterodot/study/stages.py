@@ -145,7 +145,7 @@ def epitaxy(job: Job) -> Mapping[str, Any]:
         max_strain=limits.max_strain,
         progress=job.progress,
     )
-    rows = [relation_row(rank, match) for rank, match in enumerate(found.matches, 1)]
+    rows = [relation_row(n, plain(match.to_json())) for n, match in enumerate(found.matches, 1)]
     write_text(job.folder / "epitaxy.csv", csv_text(RELATION_COLUMNS, rows))
     write_text(job.folder / "epitaxy.json", json.dumps(plain(found.to_json())))
     chosen, rank = choose(found, job.settings.particle.match)
@@ -174,23 +174,24 @@ RELATION_COLUMNS = (
 )
 
 
-def relation_row(rank: int, relation: OrientationRelationship) -> list[Any]:
-    """Return one row of the ranked table."""
+def relation_row(rank: int, relation: Mapping[str, Any]) -> list[Any]:
+    """Return one row of the ranked table from a relation's JSON."""
     from heterodot.epitaxy.relationship import direction_text, plane_text
 
+    planes = [plane_text(relation[key]) for key in ("plane_a", "plane_b")]
+    directions = [
+        direction_text(relation[key])
+        for key in ("direction_a", "direction_b", "direction2_a", "direction2_b")
+    ]
+    score = relation["score"]
     return [
         rank,
-        plane_text(relation.plane_a),
-        plane_text(relation.plane_b),
-        direction_text(relation.direction_a),
-        direction_text(relation.direction_b),
-        direction_text(relation.direction2_a),
-        direction_text(relation.direction2_b),
-        round(float(relation.area), 2),
-        round(100 * float(relation.mismatch[0]), 3),
-        round(100 * float(relation.mismatch[1]), 3),
-        round(100 * float(relation.strain_max), 3),
-        round(float(relation.score), 4),
+        *planes,
+        *directions,
+        round(relation["area"], 2),
+        *[round(100 * m, 3) for m in relation["mismatch"]],
+        round(100 * relation["strain_max"], 3),
+        None if score is None else round(score, 4),
     ]
 
 
@@ -302,7 +303,6 @@ def electronic(job: Job) -> Mapping[str, Any]:
         body,
         states=wish.states,
         spacing=wish.spacing,
-        coulomb=wish.coulomb,
         seed=job.settings.study.seed,
         progress=job.progress,
     )
@@ -334,7 +334,7 @@ def xrd(job: Job) -> Mapping[str, Any]:
     wish = job.settings.probes.xrd
     if wish is None:
         return {"skipped": "no powder pattern was asked for"}
-    setup = XrdSetup(wavelength=wish.wavelength, two_theta=wish.two_theta, points=wish.points)
+    setup = XrdSetup(wavelength=wish.wavelength, range=wish.two_theta, points=wish.points)
     pattern = simulate(job.particle(wish.structure), setup, progress=job.progress)
     pattern.write(job.folder / "xrd.nc")
     angle = np.asarray(pattern.data["two_theta"], dtype=float)

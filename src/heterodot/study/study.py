@@ -132,7 +132,7 @@ class Study:
         HeterodotError
             Of the stage that failed; the results of earlier stages are kept and taken next time.
         """
-        from heterodot.study.comparison import compare
+        from heterodot.study.comparison import check, compare
         from heterodot.study.page import write_report
 
         folder = Path(out) if out is not None else Path(f"{self.path.stem}-results")
@@ -146,6 +146,10 @@ class Study:
             except InputError as error:
                 # a CIF names itself; a catalog name is a fault of the study file
                 raise error.at(file=self.path, place=f"crystals.{key}") from error
+        try:
+            check(self.settings)
+        except InputError as error:
+            raise error.at(file=self.path) from error
         store = Store(folder)
         done: dict[str, StageResult] = {}
         for n, stage in enumerate(STAGES):
