@@ -177,3 +177,22 @@ def profile_transform(
             if damping < 1e-12:
                 break
     return result
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def local_cubic(values: Array, start: float, step: float, x: Array) -> Array:
+    """Return a uniform curve at x by the cubic through the four nearest points, (len(x),)."""
+    n = len(values)
+    result = np.empty(len(x))
+    for i in range(len(x)):
+        u = (x[i] - start) / step
+        k = min(max(int(u), 1), n - 3)
+        t = u - k
+        a, b, c, d = values[k - 1], values[k], values[k + 1], values[k + 2]
+        result[i] = (
+            -t * (t - 1) * (t - 2) / 6 * a
+            + (t + 1) * (t - 1) * (t - 2) / 2 * b
+            - (t + 1) * t * (t - 2) / 2 * c
+            + (t + 1) * t * (t - 1) / 6 * d
+        )
+    return result

@@ -76,7 +76,11 @@ class PhaseComponent:
     texture : (3,) ints or None
         Axis of a March-Dollase texture.
     free : tuple of str
-        Which of ``size``, ``microstrain``, ``spread``, ``march`` are refined beside the cell.
+        Which of ``cell``, ``size``, ``microstrain``, ``spread`` are refined.
+    start_size : float
+        Å.
+    kept : dict
+        The last overlap function, not part of the component's meaning.
     """
 
     name: str
@@ -87,6 +91,7 @@ class PhaseComponent:
     texture: tuple[int, int, int] | None = None
     free: tuple[str, ...] = ("cell", "size", "microstrain")
     start_size: float = 60.0
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def basis(self) -> Floats:
@@ -177,9 +182,7 @@ class PhaseComponent:
 
     def cell(self, values: Mapping[str, float]) -> Floats:
         """Return the cell for parameter values, (3, 3), Å."""
-        strain = sum(
-            values[f"{self.name}.strain_{k + 1}"] * b for k, b in enumerate(self.basis)
-        )
+        strain = sum(values[f"{self.name}.strain_{k + 1}"] * b for k, b in enumerate(self.basis))
         return np.asarray(self.crystal.cell @ (np.eye(3) + strain), dtype=float)
 
     def _texture(self, march: float) -> Floats:
@@ -200,7 +203,6 @@ class PhaseComponent:
         1/(s s_h) of the spherical average, the scattering factors and the polarization.
         """
         from heterodot.probes.xrd import _kernels
-        from heterodot.probes.xrd.debye import resample
 
         r, setup = self.reflections, self.setup
         cell = self.cell(values)
@@ -218,30 +220,42 @@ class PhaseComponent:
         high = max(float(s.max()) for s in s_all)
         step = 1 / (2 * (high + 0.3))
         n_l = int(np.clip(reach / step, 24, 20000)) + 2
-        length = step * np.arange(n_l)
-        ghost = overlap(length, size, spread, r["terms"], r["end"])
-        weight = r["strength"] if self.texture is None else r["strength"] * self._texture(
-            values[f"{self.name}.march"]
-        )
-        transform = _kernels.profile_transform(
-            weight, s_h, gauss, lorentz, r["group"], ghost, step
-        )
+        ghost = self._ghost(n_l, step, size, spread)
+        weight = r["strength"]
+        if self.texture is not None:
+            weight = weight * self._texture(values[f"{self.name}.march"])
+        transform = _kernels.profile_transform(weight, s_h, gauss, lorentz, r["group"], ghost, step)
         transform[0] /= 2
         used = int(np.flatnonzero(np.abs(transform) > 1e-9 * np.abs(transform[0]))[-1]) + 1
-        ds = 0.15 / max(used * step, 10.0)
-        n_s = max(int((high - low) / ds) + 2, 8)
-        ds = (high - low) / (n_s - 1)
-        from scipy.signal import czt
-
-        profile = 2 * step * czt(
-            transform[:used], n_s, np.exp(-2j * np.pi * ds * step), np.exp(2j * np.pi * low * step)
-        ).real
-        s_grid = low + ds * np.arange(n_s)
-        per_cell = profile * self._envelope(s_grid) / (4 * np.pi * s_grid * volume)
+        # s on the grid of a padded FFT, fine enough for a local cubic
+        n_fft = 1 << int(math.ceil(math.log2(max(used * 25.0, 64.0))))
+        first = max(int(low * n_fft * step) - 2, 1)
+        last = min(int(high * n_fft * step) + 4, n_fft - 1)
+        profile = 2 * step * np.fft.fft(transform[:used], n_fft)[first:last].real
+        ds = 1 / (n_fft * step)
+        s_grid = ds * np.arange(first, last)
+        grid, known = self._envelope_table
+        per_cell = profile * np.interp(s_grid, grid, known) / (4 * np.pi * s_grid * volume)
         total = np.zeros(len(two_theta))
         for line, s in zip(setup.lines, s_all, strict=True):
-            total += line.weight * resample(per_cell, low, ds, s)
+            total += line.weight * _kernels.local_cubic(per_cell, first * ds, ds, s)
         return total * setup.polarization_factor(two_theta) / self.cell_mass
+
+    @functools.cached_property
+    def _envelope_table(self) -> tuple[Floats, Floats]:
+        """Return the envelope on a fine grid of s."""
+        shortest = min(x.wavelength for x in self.setup.lines)
+        grid = np.linspace(0.0, 2 / shortest, 4000)
+        return grid, self._envelope(grid)
+
+    def _ghost(self, n_l: int, step: float, size: float, spread: float) -> Floats:
+        """Return A(L) of the phase's reflections; the last one is kept."""
+        key = (n_l, step, size, spread)
+        if self.kept.get("key") != key:
+            r = self.reflections
+            self.kept["ghost"] = overlap(step * np.arange(n_l), size, spread, r["terms"], r["end"])
+            self.kept["key"] = key
+        return np.asarray(self.kept["ghost"], dtype=float)
 
     def _instrument(self, s_h: Floats) -> tuple[Floats, Floats]:
         """Return damping of the transform by the instrument's width, Gaussian and Lorentzian."""

@@ -156,7 +156,9 @@ def fit(
     if all(isinstance(c, HumpComponent) or c in absent for c in components):
         _nothing_found(problem, check_wavelength)
     if absent and drop_absent:
-        problem = Problem(data, [c for c in components if c not in absent], base, background, shared)
+        problem = Problem(
+            data, [c for c in components if c not in absent], base, background, shared
+        )
         begin = np.array([solution.values[problem.names[i]] for i in problem.free])
         solution = solve(problem, begin, progress=progress)
         misfit = _misfit(problem, solution)
@@ -250,9 +252,7 @@ def _components(
     return found
 
 
-def _shaped(
-    problem: Problem, solution: Solution, progress: Progress
-) -> tuple[Problem, Solution]:
+def _shaped(problem: Problem, solution: Solution, progress: Progress) -> tuple[Problem, Solution]:
     """Return the problem with cubes for those cubic phases that cubes fit better."""
     for k, component in enumerate(problem.components):
         if not isinstance(component, PhaseComponent) or solution.factors[k] == 0:

@@ -235,9 +235,7 @@ def uniform_intensity(
     low = min(float(momentum(np.array([setup.range[0]]), x.wavelength)[0]) for x in setup.lines)
     high = max(float(momentum(np.array([setup.range[1]]), x.wavelength)[0]) for x in setup.lines)
     low, high = low * (1 - margin) * 0.97, high * (1 + margin) * 1.03
-    total_mass = sum(
-        w * mass_of(_symbols(body)) for body, w in zip(bodies, weights, strict=True)
-    )
+    total_mass = sum(w * mass_of(_symbols(body)) for body, w in zip(bodies, weights, strict=True))
     found = [_sums(body, setup, high, silent)[0] for body in bodies]
     longest = max(sums.longest for sums in found)
     start, step, n = uniform_grid(low, high, longest, any(sums.exact for sums in found))

@@ -47,9 +47,7 @@ def overlap_terms(shape: str, normals: Floats) -> tuple[Floats, Floats]:
     return terms, 1 / np.maximum(np.maximum(x, y), z)
 
 
-def overlap(
-    length: Floats, size: float, spread: float, terms: Floats, end: Floats
-) -> Floats:
+def overlap(length: Floats, size: float, spread: float, terms: Floats, end: Floats) -> Floats:
     """Return A(L), volume-weighted over a lognormal distribution of sizes, (n, n_L).
 
     Parameters
