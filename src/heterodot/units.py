@@ -10,6 +10,10 @@ from typing import Any
 from heterodot.errors import InputError
 
 
+class WrongDimension(InputError):
+    """A unit that measures something else than the one asked for."""
+
+
 @functools.cache
 def registry() -> Any:
     """Return the package's pint registry (made at first use; importing pint takes a while)."""
@@ -154,7 +158,7 @@ def _converter(unit: str, to: str) -> Any:
     except pint.UndefinedUnitError as error:
         raise InputError(f"'{error.args[0]}' is not a known unit") from error
     except pint.DimensionalityError as error:
-        raise InputError(f"{unit} cannot be given in {to}") from error
+        raise WrongDimension(f"{unit} cannot be given in {to}") from error
     except Exception as error:  # pint raises many kinds on malformed text
         raise InputError(f"'{unit}' is not a unit") from error
     return lambda number: float(ureg.Quantity(number, source).to(target).magnitude)
@@ -220,6 +224,6 @@ def parse(text: str | float | int, unit: str, *, place: str | None = None) -> fl
     try:
         return convert(number, found, unit)
     except InputError as error:
-        raise InputError(
+        raise type(error)(
             error.what, place=place, remedy=f"use a unit that converts to {unit}"
         ) from error
