@@ -24,6 +24,7 @@ from heterodot.particle.named import Termination, shape
 from heterodot.particle.neutral import Capping, balance
 from heterodot.particle.particle import Domain, Particle
 from heterodot.particle.placement import Placement, place, snap
+from heterodot.particle.registry import refine
 from heterodot.particle.shapes import Shape, cube_axes
 from heterodot.progress import Progress, silent
 
@@ -43,11 +44,14 @@ class Body:
         Settled, around ``center``.
     center : (3,) array
         In the crystal's frame, Å.
+    wanted : Shape
+        As asked for, not settled.
     """
 
     crystal: Crystal
     shape: Shape
     center: Array
+    wanted: Shape
 
 
 def build(
@@ -67,6 +71,7 @@ def build(
     cut_b: Size | None = None,
     strain: str = "b",
     shared: str | None = None,
+    registry: str = "auto",
     passivator: str | None = None,
     neutral: bool = True,
     overhang: bool = False,
@@ -98,6 +103,11 @@ def build(
         Who yields to the other: ``"b"``, ``"a"``, ``"both"`` or ``"none"``.
     shared : str, optional
         Element of the layer that both crystals share, to choose among the interfaces.
+    registry : str
+        ``"lattice"`` takes shift and gap as the interface gives them; ``"coordination"`` looks
+        for those at which cations of the interface are best coordinated
+        (`heterodot.particle.registry`); ``"auto"`` does so where fewer than three quarters of
+        the cations of the sparser crystal coincide.
     passivator : str, optional
         Halide that may cap surfaces; that of either crystal if not given.
     neutral : bool
@@ -130,12 +140,14 @@ def build(
     step: dict[str, Any] = {"step": "build", "a": a_crystal.name, "shape_a": body_a.shape.text}
     step |= {"seed": seed, "strain": strain}
     if crystal_b is None:
+        capping = capping_of(passivator, (a_crystal,))
         block = carve(a_crystal, body_a.shape, body_a.center, shift=-body_a.center)
-        done = {"completed": _whole(block, body_a.shape), "pruned": block.prune()}
+        done = _finish(block, body_a.shape)
         blocks, bodies = [block], [body_a]
         joined: dict[str, Any] = {}
     else:
         b_crystal = _crystal(crystal_b)
+        capping = capping_of(passivator, (a_crystal, b_crystal))
         if relation is None:
             raise InputError(
                 "two crystals need a relation",
@@ -148,16 +160,17 @@ def build(
             if isinstance(interface, Placement)
             else place(relation, interface, strain=strain, shared=shared)
         )
+        if registry == "coordination" or (registry == "auto" and how.registry < 0.75):
+            progress("finding the registry", 0.1)
+            how = refine(relation, how, capping)
         body_b = _body_b(b_crystal, shape_b, size_b, termination_b, how)
         progress("joining", 0.2)
-        blocks, bodies, joined = _join(body_a, body_b, how, cut_a, cut_b, overhang)
+        blocks, bodies, joined = _join(body_a, body_b, how, cut_a, cut_b, overhang, capping)
         step |= {"b": b_crystal.name, "shape_b": body_b.shape.text, "relation": relation.label}
         done = joined
     progress("neutralizing", 0.6)
     step |= done
-    step["neutralized"] = (
-        neutralize(blocks, capping_for(passivator, blocks), seed) if neutral else []
-    )
+    step["neutralized"] = neutralize(blocks, capping, seed) if neutral else []
     info: dict[str, Any] = {}
     if relation is not None and crystal_b is not None:
         info["relation"] = relation.to_json()
@@ -219,7 +232,7 @@ def _body(
     )
     if center is None:
         middle, settled = best_center(wanted, crystal)
-        return Body(crystal, settled, middle)
+        return Body(crystal, settled, middle, wanted)
     if isinstance(center, str):
         hits = [i for i, symbol in enumerate(crystal.symbols) if symbol == center]
         if not hits:
@@ -231,7 +244,7 @@ def _body(
         middle = crystal.positions[hits[0]]
     else:
         middle = np.asarray(center, dtype=float) @ crystal.cell
-    return Body(crystal, settle(wanted, crystal, middle)[0], middle)
+    return Body(crystal, settle(wanted, crystal, middle)[0], middle, wanted)
 
 
 def _body_b(
@@ -252,6 +265,13 @@ def _body_b(
     )  # fmt: skip
 
 
+def _finish(block: Crystallite, body: Shape) -> dict[str, Any]:
+    """Remove what hangs loose, complete octahedra, and remove again; say how many."""
+    pruned = block.prune()
+    completed = _whole(block, body)
+    return {"completed": completed, "pruned": pruned + block.prune()}
+
+
 def _whole(block: Crystallite, body: Shape) -> int:
     """Complete octahedra that a curved or cut surface opened; facets stay as they were asked."""
     curved = body.ball is not None or body.cylinder is not None
@@ -265,13 +285,14 @@ def _join(
     cut_a: Size | None,
     cut_b: Size | None,
     overhang: bool,
+    capping: Capping | None,
 ) -> tuple[list[Crystallite], list[Body], dict[str, Any]]:
     """Cut both bodies at the interface, lay B on A, and resolve where they meet."""
     normal = how.normal
     inverse = np.linalg.inv(how.matrix)
     below_b = -(normal @ how.matrix) / np.linalg.norm(normal @ how.matrix)
     d_a, on_facet = _cut(body_a, normal, cut_a, "cut_a")
-    how = snap(how, body_a.crystal, float(body_a.center @ normal) + d_a, body_a.center)
+    how = snap(how, body_a.crystal, float(body_a.center @ normal) + d_a, body_a.center, on_facet)
     height = how.level - float(body_a.center @ normal)
     d_b, _ = _cut(body_b, below_b, cut_b, "cut_b")
     # A ends just above the shared layer, B just below it; ions of both in that layer are sorted
@@ -280,8 +301,9 @@ def _join(
     footprint = _footprint(body_a, shape_a, normal, height)
     target = body_a.center + footprint + d_b * normal
     wish = inverse @ (target - how.shift)
-    center_b = _nearest_center(body_b, wish)
-    settled, _ = settle(_open(body_b.shape, below_b), body_b.crystal, center_b)
+    opened = _open(body_b.wanted, below_b)
+    center_b = _nearest_center(body_b, opened, wish, -below_b)
+    settled, _ = settle(opened, body_b.crystal, center_b)
     base = body_a.center + height * normal
     depth = float((center_b - inverse @ (base + how.gap * normal - how.shift)) @ -below_b)
     shape_b = settled.cut(below_b, depth + 0.3)
@@ -301,11 +323,31 @@ def _join(
         rotation=how.stretch @ how.matrix,
         shift=how.stretch @ (how.shift - body_a.center),
     )
+    if on_facet:
+        _trim(a, how, d_a + float(body_a.center @ normal), shape_b, center_b)
     completed = _whole(a, body_a.shape), _whole(b, body_b.shape)
-    done: dict[str, Any] = dict(resolve(a, b))
+    done: dict[str, Any] = dict(resolve(a, b, capping))
     done["completed"] = sum(completed)
     done["plane_height"] = height
     return [a, b], [body_a, replace(body_b, center=center_b)], done
+
+
+def _trim(
+    a: Crystallite,
+    how: Placement,
+    facet: float,
+    shape_b: Shape,
+    center_b: Array,
+) -> None:
+    """Keep A's layers above its own facet only under B, so that the free facet stays as asked."""
+    flat = a.filled()
+    points = a.crystal_positions(flat)
+    height = points @ how.normal
+    above = height > facet
+    # where the site, lifted to B's first plane, lies inside B
+    lifted = points + np.outer(how.level + how.gap + 0.05 - height, how.normal)
+    inside = shape_b.contains((lifted - how.shift) @ np.linalg.inv(how.matrix).T - center_b, 0.5)
+    a.flat[flat[above & ~inside]] = 0
 
 
 def _cut(body: Body, normal: Array, cut: Size | None, place_: str) -> tuple[float, bool]:
@@ -363,18 +405,28 @@ def _section(body: Shape, normal: Array, height: float, step: float = 0.8) -> Ar
     return np.asarray(points[body.contains(points, 0.0)])
 
 
-def _nearest_center(body: Body, wish: Array) -> Array:
-    """The point nearest to ``wish`` that is equivalent to the body's own best center."""
+def _nearest_center(body: Body, shape_: Shape, wish: Array, up: Array) -> Array:
+    """A center near ``wish`` that suits the facets and keeps the distance from the interface.
+
+    Among the special points of the crystal within reach the one with the least sum of squares is
+    taken: error of the distance from the interface, a seventh of that along it, and the mean
+    square move of facets.
+    """
     cell = body.crystal.cell
-    steps = (wish - body.center) @ np.linalg.inv(cell)
-    kinds = centers(body.crystal)
-    own = [k for k in kinds if np.allclose(k, body.center, atol=1e-6)] or [body.center]
-    grid = np.array(list(np.ndindex(3, 3, 3))) - 1 + np.rint(steps)
-    found = np.concatenate([grid @ cell + k for k in own])
-    primitive = body.crystal.primitive().cell
-    extra = (np.array(list(np.ndindex(3, 3, 3))) - 1) @ primitive
-    found = (found[:, None] + extra[None]).reshape(-1, 3)
-    return np.asarray(found[np.argmin(np.linalg.norm(found - wish, axis=1))])
+    inverse = np.linalg.inv(cell)
+    grid = (np.array(list(np.ndindex(5, 5, 5))) - 2) @ cell
+    best: tuple[float, Array] | None = None
+    for kind in centers(body.crystal):
+        points = grid + np.rint((wish - kind) @ inverse) @ cell + kind
+        off = points - wish
+        height = off @ up
+        lateral = (off**2).sum(1) - height**2
+        cost = height**2 + 0.15 * lateral + 2.0 * settle(shape_, body.crystal, kind)[1]
+        k = int(np.argmin(cost))
+        if best is None or cost[k] < best[0] - 1e-6:
+            best = (float(cost[k]), points[k])
+    assert best is not None
+    return best[1]
 
 
 def _fits(
@@ -411,7 +463,7 @@ def _reach(body: Shape) -> float:
 # -------------------------------------------------------------------- neutrality
 
 
-def capping_for(passivator: str | None, blocks: Sequence[Crystallite]) -> Capping | None:
+def capping_of(passivator: str | None, crystals: Sequence[Crystal]) -> Capping | None:
     """Return the halide that may cap surfaces: the one asked for, or one of the crystals'.
 
     Raises
@@ -431,10 +483,8 @@ def capping_for(passivator: str | None, blocks: Sequence[Crystallite]) -> Cappin
                 remedy="use F, Cl, Br or I",
             )
         return Capping(int(atomic_numbers[passivator]))
-    for block in blocks:
-        for number, charge in zip(
-            block.crystal.numbers, block.crystal.require_charges(), strict=True
-        ):
+    for crystal in crystals:
+        for number, charge in zip(crystal.numbers, crystal.require_charges(), strict=True):
             if -1.5 < charge < -0.5:
                 return Capping(int(number), float(charge))
     return None

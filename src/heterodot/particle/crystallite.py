@@ -13,7 +13,7 @@ L. Pauling, J. Am. Chem. Soc. 51, 1010 (1929).
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,8 @@ class Crystallite:
         Bond strength that each site gets from other domains, e.
     changed : mapping of flat site to charge
         Charges of ions that replaced the crystal's own.
+    moved : mapping of flat site to (3,) array
+        Displacement from the site, particle's frame, Å, of ions added at an interface.
     """
 
     crystal: Crystal
@@ -106,6 +108,7 @@ class Crystallite:
     shift: Array
     cross: Array
     changed: dict[int, float]
+    moved: dict[int, Array] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- where and what
 
@@ -162,15 +165,20 @@ class Crystallite:
 
     def positions(self, flat: Ints) -> Array:
         """Return positions in the particle's frame, (n, 3), Å."""
-        return self.crystal_positions(flat) @ self.rotation.T + self.shift
+        found = self.crystal_positions(flat) @ self.rotation.T + self.shift
+        if self.moved:
+            keys = np.fromiter(self.moved, dtype=np.int64)
+            for k in np.flatnonzero(np.isin(flat, keys)):
+                found[k] += self.moved[int(np.asarray(flat)[k])]
+        return np.asarray(found)
 
     def charges(self, flat: Ints) -> Array:
         """Return the formal charge of what is or would be on each site, (n,), e."""
         found = self.crystal.require_charges()[self.site(flat)].copy()
         if self.changed:
-            for k, index in enumerate(np.asarray(flat)):
-                if int(index) in self.changed:
-                    found[k] = self.changed[int(index)]
+            keys = np.fromiter(self.changed, dtype=np.int64)
+            for k in np.flatnonzero(np.isin(flat, keys)):
+                found[k] = self.changed[int(np.asarray(flat)[k])]
         return found
 
     @property
@@ -202,6 +210,14 @@ class Crystallite:
         total = np.where(table.total > 0, table.total, 1.0)
         return np.asarray((sums.reshape(-1) + self.cross) / np.tile(total, n1 * n2 * n3))
 
+    def empty(self, flat: Ints) -> None:
+        """Take the ions off some sites."""
+        self.flat[flat] = 0
+        if self.moved or self.changed:
+            for index in np.atleast_1d(flat):
+                self.moved.pop(int(index), None)
+                self.changed.pop(int(index), None)
+
     def prune(self) -> int:
         """Remove what is too weakly bound, until nothing is; return how many ions went.
 
@@ -218,7 +234,7 @@ class Crystallite:
             n = int(weak.sum())
             if n == 0:
                 return gone
-            self.flat[weak] = 0
+            self.empty(np.flatnonzero(weak))
             gone += n
 
     def complete(self) -> int:
@@ -322,5 +338,6 @@ def copy(block: Crystallite, **changes: Any) -> Crystallite:
         "species": block.species.copy(),
         "cross": block.cross.copy(),
         "changed": dict(block.changed),
+        "moved": dict(block.moved),
     }
     return dataclasses.replace(block, **{**fresh, **changes})

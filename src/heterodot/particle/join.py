@@ -7,7 +7,9 @@ The rules, in order:
    the full sum for cations) the one that is bound worse goes, B's where they are equal.
 3. A cation of charge two and more that lacks neighbors gets them from empty anion sites of either
    crystal, those that serve most such cations first, where nothing is in the way.
-4. What is then too weakly bound goes (`Crystallite.prune`).
+4. Where such a cation still lacks a neighbor and there is room, halide is put beside it, off the
+   lattice, where it serves most such cations and touches nothing.
+5. What is then too weakly bound goes (`Crystallite.prune`).
 """
 
 from __future__ import annotations
@@ -53,16 +55,23 @@ class Side:
         return np.where(self.charge > 0, self.charge / number, 0.0)
 
 
-def resolve(a: Crystallite, b: Crystallite) -> dict[str, Any]:
+def resolve(
+    a: Crystallite, b: Crystallite, capping: tuple[int, float] | None = None
+) -> dict[str, Any]:
     """Apply the rules of this module to two crystallites; both are changed in place.
+
+    Parameters
+    ----------
+    capping : (atomic number, charge), optional
+        Halide for rule 4; without one the rule is left out.
 
     Returns
     -------
     dict
         Counts of what was done: ``shared``, ``removed_a``, ``removed_b``, ``added_a``,
-        ``added_b``.
+        ``added_b``, ``placed`` (halide off the lattice).
     """
-    report = {"shared": 0, "removed_a": 0, "removed_b": 0, "added_a": 0, "added_b": 0}
+    report = {"shared": 0, "removed_a": 0, "removed_b": 0, "added_a": 0, "added_b": 0, "placed": 0}
     report["shared"] = _merge(a, b)
     for side, count in zip(("removed_a", "removed_b"), _clashes(a, b), strict=True):
         report[side] += count
@@ -70,13 +79,28 @@ def resolve(a: Crystallite, b: Crystallite) -> dict[str, Any]:
     for side, count in zip(("added_a", "added_b"), _complete(a, b), strict=True):
         report[side] += count
     couple([a, b])
-    while True:
-        gone = a.prune(), b.prune()
+    for _ in range(4):
+        gone = _prune(a, b)
         report["removed_a"] += gone[0]
         report["removed_b"] += gone[1]
+        placed = _place_halide(a, b, *capping) if capping is not None else 0
+        report["placed"] += placed
         couple([a, b])
+        if placed == 0:
+            break
+    return report
+
+
+def _prune(a: Crystallite, b: Crystallite) -> tuple[int, int]:
+    """Remove what is too weakly bound in either, until nothing is."""
+    total = [0, 0]
+    while True:
+        gone = a.prune(), b.prune()
         if gone == (0, 0):
-            return report
+            return total[0], total[1]
+        total[0] += gone[0]
+        total[1] += gone[1]
+        couple([a, b])
 
 
 def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] | None:
@@ -203,6 +227,11 @@ def _complete(a: Crystallite, b: Crystallite) -> tuple[int, int]:
     clash = d < np.where(cations, 1.0, CONTACT) * total
     blocks = (a, b)
     lacks = _lacking(blocks, owner, flat, charge, filled, full, i[bond], j[bond])
+    there, sizes = _everything(blocks)
+    free = np.ones(len(flat), dtype=bool)
+    open_ = np.flatnonzero(~filled & (charge < 0))
+    if len(open_):
+        free[open_] = _room(points[open_], radius[open_], there, sizes, CONTACT)
     while True:
         gain = np.zeros(len(flat))
         np.add.at(gain, j[bond], (lacks[i[bond]] > 0).astype(float))
@@ -210,7 +239,7 @@ def _complete(a: Crystallite, b: Crystallite) -> tuple[int, int]:
         np.logical_or.at(blocked, j[clash], filled[i[clash]])
         bonded = np.zeros(len(flat))
         np.add.at(bonded, j[bond], (filled[i[bond]] & (charge[i[bond]] > 1.5)).astype(float))
-        ok = (charge < 0) & ~filled & ~blocked & (gain > 0) & (bonded >= 2)
+        ok = (charge < 0) & ~filled & ~blocked & free & (gain > 0) & (bonded >= 2)
         if not ok.any():
             return added[0], added[1]
         score = np.where(ok, gain + 0.01 * bonded - 0.001 * owner, -1.0)
@@ -245,3 +274,96 @@ def _lacking(
     lacks = np.zeros(len(flat), dtype=np.int64)
     lacks[mine] = np.maximum(full[mine] - count[mine], 0)
     return lacks
+
+
+def _place_halide(a: Crystallite, b: Crystallite, number: int, charge: float) -> int:
+    """Rule 4; returns how many ions were placed."""
+    near = sides(a, b, empty=True)
+    if near is None:
+        return 0
+    blocks = (a, b)
+    points = np.concatenate([s.points for s in near])
+    owner = np.repeat([0, 1], [len(s.flat) for s in near])
+    flat = np.concatenate([s.flat for s in near])
+    charges = np.concatenate([s.charge for s in near])
+    radius = np.concatenate([s.radius for s in near])
+    filled = np.concatenate([s.filled for s in near])
+    full = np.concatenate([bonds(s.block.crystal).coordination[s.site] for s in near])
+    i, j, d = _pairs(points, points, REACH)
+    bond = (charges[i] * charges[j] < 0) & (d < BOND * (radius[i] + radius[j]))
+    lacks = _lacking(blocks, owner, flat, charges, filled, full, i[bond], j[bond])
+    size = radii(np.array([number]), np.array([charge]))[0]
+    spots = _around(points, radius + size, lacks)
+    if len(spots) == 0:
+        return 0
+    there, sizes = _everything(blocks)
+    spots = spots[_room(spots, np.full(len(spots), size), there, sizes, 0.78)]
+    lacking = np.flatnonzero(lacks > 0)
+    reach = np.linalg.norm(spots[:, None] - points[lacking][None], axis=2) if len(spots) else None
+    placed = 0
+    free = np.ones(len(spots), dtype=bool)
+    empty = np.flatnonzero(~filled & (charges < 0))
+    while reach is not None and free.any() and len(empty):
+        helps = (reach < 1.2 * (radius[lacking] + size)) & (lacks[lacking] > 0)
+        gain = np.where(free, helps.sum(1), 0)
+        k = int(np.argmax(gain))
+        if gain[k] == 0:
+            break
+        holder = empty[np.argmin(np.linalg.norm(points[empty] - spots[k], axis=1))]
+        away = spots[k] - points[holder]
+        if np.linalg.norm(away) > REACH / 2:
+            free[k] = False
+            continue
+        block = blocks[owner[holder]]
+        key = int(flat[holder])
+        block.flat[key] = number
+        block.moved[key] = away
+        own = block.crystal.require_charges()[key % len(block.crystal)]
+        if block.crystal.numbers[key % len(block.crystal)] != number or own != charge:
+            block.changed[key] = charge
+        empty = empty[empty != holder]
+        lacks[lacking[helps[k]]] -= 1
+        free &= np.linalg.norm(spots - spots[k], axis=1) > 2 * CONTACT * size + 0.3
+        placed += 1
+    return placed
+
+
+def _around(points: Array, length: Array, lacks: Ints) -> Array:
+    """Points around each lacking cation where a neighbor could be, (n, 3)."""
+    lacking = np.flatnonzero(lacks > 0)
+    directions = _directions()
+    shells = [
+        points[x] + stretch * length[x] * directions
+        for x in lacking
+        for stretch in (0.93, 1.0, 1.08, 1.16)
+    ]
+    return np.concatenate(shells) if shells else np.zeros((0, 3))
+
+
+def _directions(n: int = 120) -> Array:
+    """Unit vectors spread evenly over a sphere (golden spiral), (n, 3)."""
+    k = np.arange(n) + 0.5
+    z = 1 - 2 * k / n
+    turn = np.pi * (1 + np.sqrt(5)) * k
+    across = np.sqrt(1 - z**2)
+    return np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=-1)
+
+
+def _everything(blocks: Sequence[Crystallite]) -> tuple[Array, Array]:
+    """Positions and radii of all ions."""
+    points = np.concatenate([k.positions(k.filled()) for k in blocks])
+    sizes = np.concatenate(
+        [radii(k.flat[k.filled()].astype(np.int64), k.charges(k.filled())) for k in blocks]
+    )
+    return points, sizes
+
+
+def _room(spots: Array, size: Array, there: Array, sizes: Array, factor: float) -> Mask:
+    """Which spots are at least ``factor`` sums of radii from every ion, (n,) bool."""
+    from scipy.spatial import cKDTree
+
+    hits = cKDTree(spots).sparse_distance_matrix(cKDTree(there), 4.0, output_type="ndarray")
+    close = hits["v"] < factor * (size[hits["i"]] + sizes[hits["j"]])
+    room = np.ones(len(spots), dtype=bool)
+    room[hits["i"][close]] = False
+    return room

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ Ints = NDArray[np.int64]
 STEP = 0.02
 
 
-@dataclass(frozen=True)
-class Capping:
+class Capping(NamedTuple):
     """A monovalent anion that may settle on surfaces: atomic number and charge."""
 
     number: int
@@ -250,9 +249,7 @@ def _spread(block: Crystallite, sites: Ints, count: int, random: np.random.Gener
 
 def _apply(block: Crystallite, move: _Move, chosen: Ints) -> None:
     if move.name == "remove":
-        block.flat[chosen] = 0
-        for index in chosen:
-            block.changed.pop(int(index), None)
+        block.empty(chosen)
         return
     block.flat[chosen] = move.number
     own = block.crystal.numbers[block.site(chosen)]

@@ -39,6 +39,8 @@ class Placement:
         takes over.
     anchor : (3,) array
         A point of A's frame at which sites of both coincide.
+    registry : float
+        Share of cations of the sparser crystal that coincide.
     """
 
     matrix: Array
@@ -48,6 +50,7 @@ class Placement:
     gap: float
     stretch: Array
     anchor: Array
+    registry: float = 1.0
 
     def moved(self, step: Array) -> Placement:
         """Return the placement with B, plane and anchor moved by a vector of A's frame."""
@@ -104,12 +107,19 @@ def place(
     matrix, shift = interface.transform(strained=strain != "none")
     normal_b = relation.crystal_b.plane_normal(relation.plane_b)
     anchor = matrix @ (interface.offset_b * interface.period_b * normal_b) + shift
-    stretch = np.eye(3)
+    stretch: Array = np.eye(3)
     if strain in ("a", "both"):
-        inverse = np.linalg.inv(np.eye(3) + interface.strain)
+        inverse = np.asarray(np.linalg.inv(np.eye(3) + interface.strain), dtype=float)
         stretch = inverse if strain == "a" else _root(inverse)
     return Placement(
-        matrix, shift, relation.normal, interface.height, interface.gap, stretch, anchor
+        matrix,
+        shift,
+        relation.normal,
+        interface.height,
+        interface.gap,
+        stretch,
+        anchor,
+        interface.registry,
     )
 
 
@@ -150,7 +160,11 @@ def lattice_step(crystal: Crystal, normal: Array, reach: int = 6) -> Array:
 
 
 def snap(
-    placement: Placement, crystal: Crystal, height: float, beside: Array | None = None
+    placement: Placement,
+    crystal: Crystal,
+    height: float,
+    beside: Array | None = None,
+    above: bool = False,
 ) -> Placement:
     """Move B by a lattice vector of A so that the plane comes nearest to a height.
 
@@ -160,11 +174,15 @@ def snap(
         Wanted height of the plane along the normal, Å, in A's frame.
     beside : (3,) array, optional
         Point near which the anchor is wanted, so that misfit is smallest there.
+    above : bool
+        Take the first plane at or above the height instead of the nearest.
     """
     normal = placement.normal
     step = lattice_step(crystal, normal)
     period = float(step @ normal)
-    turns = int(np.rint((height - placement.level) / period))
+    off = (height - placement.level) / period
+    # a facet ends up to 0.4 Å above its layer (`facets.settle`)
+    turns = int(np.ceil(off - 0.45 / period)) if above else int(np.rint(off))
     moved = placement.moved(turns * step)
     if beside is None:
         return moved
