@@ -38,39 +38,24 @@ def deposit(grid: Array, points: Array, weight: float) -> None:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def apply_operator(psi: Array, stiff: Array, potential: Array, out: Array) -> None:
-    """Apply ``-div(stiff grad psi) + potential psi`` with zero beyond the box.
+def apply_links(
+    vectors: Array, diagonal: Array, links: Array, neighbors: NDArray[np.int32], out: Array
+) -> None:
+    """Apply a symmetric matrix of a diagonal and six off-diagonal entries a row.
 
     Parameters
     ----------
-    psi, out : (m, nx, ny, nz) arrays
-    stiff : (3, nx + 1, ny + 1, nz + 1) array
-        Face coefficient over spacing squared; ``stiff[0, i]`` lies between voxels i - 1 and i.
-    potential : (nx, ny, nz) array
+    vectors, out : (m, n) arrays
+    diagonal : (n,) array
+    links : (n, 6) array
+        Off-diagonal entries.
+    neighbors : (n, 6) int32 array
+        Their columns (any valid one where the entry is zero).
     """
-    m, nx, ny, nz = psi.shape
+    m, n = vectors.shape
     for s in range(m):
-        for i in range(nx):
-            for j in range(ny):
-                for k in range(nz):
-                    here = psi[s, i, j, k]
-                    west = stiff[0, i, j, k]
-                    east = stiff[0, i + 1, j, k]
-                    south = stiff[1, i, j, k]
-                    north = stiff[1, i, j + 1, k]
-                    down = stiff[2, i, j, k]
-                    up = stiff[2, i, j, k + 1]
-                    total = (potential[i, j, k] + west + east + south + north + down + up) * here
-                    if i > 0:
-                        total -= west * psi[s, i - 1, j, k]
-                    if i < nx - 1:
-                        total -= east * psi[s, i + 1, j, k]
-                    if j > 0:
-                        total -= south * psi[s, i, j - 1, k]
-                    if j < ny - 1:
-                        total -= north * psi[s, i, j + 1, k]
-                    if k > 0:
-                        total -= down * psi[s, i, j, k - 1]
-                    if k < nz - 1:
-                        total -= up * psi[s, i, j, k + 1]
-                    out[s, i, j, k] = total
+        for i in range(n):
+            total = diagonal[i] * vectors[s, i]
+            for f in range(6):
+                total += links[i, f] * vectors[s, neighbors[i, f]]
+            out[s, i] = total

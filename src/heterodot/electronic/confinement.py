@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.electronic.eigen import BoxPreconditioner, Eigenpairs, Operator, faces, lowest
+from heterodot.electronic.eigen import BoxPreconditioner, Eigenpairs, Operator, lowest
 from heterodot.electronic.materials import Carrier
 from heterodot.electronic.shape import Shape, doubled
 from heterodot.errors import InputError
@@ -44,48 +44,83 @@ class Barrier:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The voxels of a shape as the solver uses them.
+    """The filled voxels of a shape, as the solver uses them.
 
     Attributes
     ----------
-    filled : (nx, ny, nz) array
-        Fraction inside, zero where closed.
-    shares : (n_domains, nx, ny, nz) array
-        Of the filled part.
-    openings : (3, nx + 1, ny + 1, nz + 1) array
-    surface, curvature : (nx, ny, nz) arrays
-    scale : (nx, ny, nz) array
-        One over the root of ``filled``.
+    active : (n,) int array
+        Their places in the flattened box.
+    points : tuple of int
+        Voxels of the box along each axis.
     spacing : float
+    filled : (n,) array
+        Fraction inside.
+    shares : (n_domains, n) array
+        Of each domain in the filled part.
+    neighbors : (n, 6) int32 array
+        Numbers of the voxels at -x, +x, -y, +y, -z, +z (its own where there is none).
+    openings : (n, 6) array
+        Open fraction of the six faces.
+    surface, curvature : (n,) arrays
     """
 
+    active: NDArray[np.int64]
+    points: tuple[int, int, int]
+    spacing: float
     filled: Array
     shares: Array
+    neighbors: NDArray[np.int32]
     openings: Array
     surface: Array
     curvature: Array
-    scale: Array
-    spacing: float
+
+    @property
+    def scale(self) -> Array:
+        """One over the root of the filled fraction, (n,)."""
+        return np.asarray(1 / np.sqrt(self.filled))
+
+    def boxed(self, vectors: Array) -> Array:
+        """Return values on filled voxels, (..., n), in the box, (..., nx, ny, nz)."""
+        out = np.zeros((*vectors.shape[:-1], int(np.prod(self.points))), dtype=vectors.dtype)
+        out[..., self.active] = vectors
+        return out.reshape(*vectors.shape[:-1], *self.points)
+
+    def gathered(self, fields: Array) -> Array:
+        """Return the values of fields, (..., nx, ny, nz), on the filled voxels, (..., n)."""
+        return np.asarray(fields.reshape(*fields.shape[:-3], -1)[..., self.active])
 
 
 def cells(shape: Shape) -> Cells:
-    """Close voxels that are almost empty and hand their surface to their neighbors."""
-    filled = shape.inside.astype(float)
-    full = filled > THINNEST
-    filled[~full] = 0.0
-    total = np.maximum(shape.inside, 1e-6)
-    shares = shape.fractions / total * full
-    openings = shape.openings.astype(float)
+    """Return the voxels that are not almost empty; the surface of others goes to neighbors."""
+    inside = shape.inside
+    full = inside > THINNEST
+    active = np.flatnonzero(full)
+    number = np.full(full.shape, -1, dtype=np.int32)
+    number[full] = np.arange(len(active), dtype=np.int32)
+    own = np.arange(len(active), dtype=np.int32)
+    neighbors = np.empty((len(active), 6), dtype=np.int32)
+    openings = np.zeros((len(active), 6))
     for axis in range(3):
-        pair = np.moveaxis(openings[axis], axis, 0)
-        mask = np.moveaxis(full, axis, 0)
-        pair[0], pair[-1] = 0.0, 0.0
-        pair[1:-1, :-1, :-1] *= mask[1:] & mask[:-1]
-    surface = shape.surface.astype(float)
-    surface = _handed_on(surface, full)
-    bend = np.where(full, shape.curvature, 0.0).astype(float)
-    scale = np.where(full, 1 / np.sqrt(np.where(full, filled, 1.0)), 0.0)
-    return Cells(filled, shares, openings, surface, bend, scale, shape.spacing)
+        through = np.moveaxis(shape.openings[axis], axis, 0)[:, :-1, :-1]
+        for side, step in enumerate((-1, 1)):
+            beside = np.roll(np.pad(number, 1, constant_values=-1), -step, axis)[1:-1, 1:-1, 1:-1]
+            there = beside[full]
+            face = np.moveaxis(through[1:] if step > 0 else through[:-1], 0, axis)[full]
+            k = 2 * axis + side
+            neighbors[:, k] = np.where(there >= 0, there, own)
+            openings[:, k] = np.where(there >= 0, face, 0.0)
+    filled = inside[full].astype(float)
+    return Cells(
+        active,
+        shape.points,
+        shape.spacing,
+        filled,
+        shape.fractions[:, full].astype(float) / filled,
+        neighbors,
+        openings,
+        _handed_on(shape.surface.astype(float), full)[full],
+        shape.curvature[full].astype(float),
+    )
 
 
 def _handed_on(surface: Array, full: NDArray[np.bool_]) -> Array:
@@ -112,54 +147,41 @@ class Well:
     cells : Cells
     bands : tuple of Carrier, one a domain
     barrier : Barrier
-    extra : (nx, ny, nz) array or None
+    extra : (n,) array or None
         Potential energy added everywhere, eV.
-    masses : tuple of (3,) array or None
-        Fixed inverse masses along x, y, z relative to the isotropic mean of each domain
-        (valley anisotropy); None for isotropic.
     """
 
     cells: Cells
     bands: tuple[Carrier, ...]
     barrier: Barrier
     extra: Array | None = None
-    masses: tuple[Array, ...] | None = None
 
     def parts(self, energy: float) -> tuple[Array, Operator]:
         """Return the local coefficient hbar²/2m and the operator at an energy of the mass."""
         cells, unit = self.cells, kinetic()
-        heaviness = np.zeros(cells.filled.shape)
-        potential = np.zeros(cells.filled.shape)
+        heaviness = np.zeros(len(cells.active))
+        potential = np.zeros(len(cells.active))
+        local = energy if self.extra is None else energy - self.extra
         for share, band in zip(cells.shares, self.bands, strict=True):
-            heaviness += share / band.inverse_mass(energy)
+            heaviness += share / band.inverse_mass(local)
             potential += share * band.edge
-        full = cells.filled > 0
-        coefficient = np.where(full, unit / np.where(full, heaviness, 1.0), unit)
-        stiff = faces(coefficient, cells.openings, cells.spacing)
-        if self.masses is not None:
-            self._stretch(stiff)
         if self.extra is not None:
-            potential = potential + self.extra
-        tail = self.decay(energy)
-        step = unit / self.barrier.mass * (tail + cells.curvature)
-        potential = potential * cells.filled + np.maximum(step, 0.0) * cells.surface / cells.spacing
-        return coefficient, Operator(stiff, potential, cells.scale)
+            potential += self.extra
+        # the flux a grad psi is continuous: two half voxels add like resistances in series
+        flow = cells.openings * (2 * unit / cells.spacing**2)
+        flow /= heaviness[:, None] + heaviness[cells.neighbors]
+        tail = np.maximum(self.decay(local) + cells.curvature, 0.0)
+        skin = unit / self.barrier.mass * tail * cells.surface / cells.spacing
+        scale = cells.scale
+        diagonal = (flow.sum(axis=1) + skin) / cells.filled + potential
+        links = -flow * scale[:, None] * scale[cells.neighbors]
+        return unit / heaviness, Operator(diagonal, links, cells.neighbors)
 
-    def _stretch(self, stiff: Array) -> None:
-        """Multiply what flows along each axis by the domain's factor for that axis."""
-        assert self.masses is not None
-        for axis in range(3):
-            factor = np.ones(self.cells.filled.shape)
-            for share, ratio in zip(self.cells.shares, self.masses, strict=True):
-                factor += share * (ratio[axis] - 1)
-            pair = np.moveaxis(stiff[axis], axis, 0)
-            moved = np.moveaxis(factor, axis, 0)
-            pair[1:-1, :-1, :-1] *= (moved[1:] + moved[:-1]) / 2
-
-    def decay(self, energy: float) -> float:
+    def decay(self, energy: float | Array) -> float | Array:
         """Return 1/Å of the fall outside; not below 0.05 where the barrier is nearly reached."""
-        depth = max(self.barrier.height - energy, 0.0)
-        return max(float(np.sqrt(depth * self.barrier.mass / kinetic())), 0.05)
+        depth = np.maximum(self.barrier.height - np.asarray(energy), 0.0)
+        rate = np.maximum(np.sqrt(depth * self.barrier.mass / kinetic()), 0.05)
+        return float(rate) if rate.ndim == 0 else np.asarray(rate)
 
     def start(self) -> float:
         """Return an energy near the bottom of the deepest band."""
@@ -168,8 +190,7 @@ class Well:
     def outside(self, vectors: Array, energy: float) -> Array:
         """Return the weight of the tails relative to that inside, (m,)."""
         weight = self.cells.surface / (2 * self.decay(energy)) / self.cells.spacing
-        psi = vectors * self.cells.scale
-        return np.asarray((psi**2 * weight).sum(axis=(1, 2, 3)))
+        return np.asarray(vectors**2 @ (weight / self.cells.filled))
 
     def slope(self, vector: Array, energy: float, step: float = 0.02) -> float:
         """Return how the expectation value changes with the energy of the mass and the tail."""
@@ -188,8 +209,8 @@ class Solution:
     ----------
     energies : (n,) array
         eV in the carrier's convention (upward into confinement), each at its own mass.
-    vectors : (n, nx, ny, nz) array
-        Unit sum of squares over the filled parts.
+    vectors : (n, n_voxels) array
+        Of unit length, on the filled voxels: the amplitude times the root of the filled fraction.
     outside : (n,) array
         Weight of the tail as a fraction of all.
     reference : float
@@ -215,7 +236,7 @@ def solve(
     guess: Array | None = None,
     reference: float | None = None,
     own_masses: bool = True,
-    tolerance: float = 3e-3,
+    tolerance: float = 4e-3,
     progress: Progress = silent,
 ) -> Solution:
     """Return the lowest states of a well, each at the mass of its own energy.
@@ -226,7 +247,7 @@ def solve(
     states : int
     seed : int
         Of the random part of the first guess.
-    guess : (m, nx, ny, nz) array, optional
+    guess : (m, n_voxels) array, optional
         Vectors to start from.
     reference : float, optional
         Energy to start the mass from, eV.
@@ -281,66 +302,85 @@ def _own_masses(
 
 def _linear(well: Well, energy: float, vectors: Array, states: int, tolerance: float) -> Eigenpairs:
     coefficient, operator = well.parts(energy)
-    free = BoxPreconditioner(coefficient, well.cells.spacing, 0.03, well.cells.scale)
-    bottom = well.start()
-    shifted = Operator(
-        operator.stiff, operator.potential - bottom * well.cells.filled, operator.scale
+    grid, bottom = well.cells, well.start()
+    inverse = BoxPreconditioner(
+        grid.active, grid.points, grid.spacing, coefficient, grid.scale, 0.03
     )
-    pairs = lowest(shifted, free, vectors, states, tolerance=tolerance)
+    shifted = Operator(operator.diagonal - bottom, operator.links, operator.neighbors)
+    pairs = lowest(shifted, inverse, vectors, states, tolerance=tolerance)
     return Eigenpairs(pairs.values + bottom, pairs.states, pairs.residuals, pairs.iterations)
 
 
 def first_guess(well: Well, count: int, seed: int) -> Array:
-    """Return smooth start vectors that reach every domain, (count, nx, ny, nz)."""
-    full = well.cells.filled
-    grids = np.meshgrid(*[np.linspace(-1, 1, n) for n in full.shape], indexing="ij", sparse=True)
+    """Return smooth start vectors that reach every domain, (count, n_voxels)."""
+    grid = well.cells
+    root = np.sqrt(grid.filled)
+    place = np.array(np.unravel_index(grid.active, grid.points), dtype=float)
+    place = 2 * place / np.array(grid.points)[:, None] - 1
     generator = np.random.default_rng(seed)
-    root = np.sqrt(full)
-    found = []
-    domains = list(well.cells.shares)
     order = np.argsort([band.edge for band in well.bands])
-    for k in order:
-        found.append(root * domains[k])
-    for axis in range(3):
-        found.append(root * domains[order[0]] * grids[axis])
+    found = [root * grid.shares[k] for k in order]
+    found += [root * grid.shares[order[0]] * place[axis] for axis in range(3)]
     while len(found) < count:
-        a, b, c = generator.normal(size=3)
-        found.append(root * np.cos(3 * (a * grids[0] + b * grids[1] + c * grids[2])))
+        found.append(root * np.cos(3 * generator.normal(size=3) @ place))
     return np.stack(found[: max(count, len(order))])
 
 
-def refined(solution: Solution, well: Well) -> Array:
-    """Return a solution's vectors on voxels half as wide, as a guess for ``well``."""
-    fine = doubled(solution.vectors * 1.0)
-    return np.asarray(fine * (well.cells.filled > 0))
+def refined(vectors: Array, coarse: Cells, fine: Cells) -> Array:
+    """Return vectors of one grid on voxels half as wide, as a guess there."""
+    amplitude = coarse.boxed(vectors * coarse.scale)
+    return np.asarray(fine.gathered(doubled(amplitude)) * np.sqrt(fine.filled))
+
+
+@dataclass(frozen=True, eq=False)
+class OnGrid:
+    """States of a carrier on a shape and on the same shape with voxels twice as wide.
+
+    Attributes
+    ----------
+    solution : Solution
+        On the shape's own grid.
+    errors : (states,) array
+        Estimate of what the grid leaves in the energies, eV.
+    well : Well
+    coarse_solution, coarse_well
+        The same on the wider voxels.
+    """
+
+    solution: Solution
+    errors: Array
+    well: Well
+    coarse_solution: Solution
+    coarse_well: Well
 
 
 def solve_on(
     shape: Shape,
+    coarse: Shape,
     bands: Sequence[Carrier],
     barrier: Barrier,
     states: int = 3,
     *,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[Solution, Array, Well]:
+) -> OnGrid:
     """Return the states of a carrier on a shape, with the error of the grid.
 
     Solved on voxels twice as wide first; the difference tells the error of the finer grid.
 
-    Returns
-    -------
-    Solution
-        On the shape's own grid, energies at each state's own mass.
-    errors : (states,) array
-        Estimate of what is left of the grid in the energies, eV.
-    Well
-        The problem on the shape's own grid.
+    Parameters
+    ----------
+    shape, coarse : Shape
+        The second is the first `Shape.coarsened`.
+    bands : sequence of Carrier, one a domain
+    barrier : Barrier
+    states, seed, progress
+        As in `solve`.
 
     Raises
     ------
     InputError
-        A barrier that lies below the band.
+        A barrier that lies below the band, an impossible number of states.
     """
     if states < 1 or states > 200:
         raise InputError(f"{states} states cannot be asked for", remedy="give 1 to 200")
@@ -352,19 +392,18 @@ def solve_on(
             place="medium",
             remedy="check ionization energies and affinities, or give another medium",
         )
-    wide = Well(cells(shape.coarsened()), tuple(bands), barrier)
+    wide = Well(cells(coarse), tuple(bands), barrier)
     first = solve(wide, states, seed=seed, progress=progress)
     well = Well(cells(shape), tuple(bands), barrier)
     second = solve(
         well,
         states,
-        guess=refined(first, well),
+        guess=refined(first.vectors, wide.cells, well.cells),
         reference=first.reference,
         own_masses=False,
         progress=progress,
     )
     energies = second.energies + first.corrections
-    errors = np.abs(energies - first.energies)
     finished = Solution(
         energies,
         second.vectors,
@@ -373,4 +412,4 @@ def solve_on(
         first.iterations + second.iterations,
         first.corrections,
     )
-    return finished, errors, well
+    return OnGrid(finished, np.abs(energies - first.energies), well, first, wide)

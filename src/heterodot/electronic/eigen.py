@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.electronic._kernels import apply_operator
+from heterodot.electronic._kernels import apply_links
 from heterodot.errors import NotFoundError
 
 Array = NDArray[np.float64]
@@ -23,88 +22,73 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Operator:
-    """A symmetric seven-point operator ``scale (flow + potential) scale`` on a box.
+    """A symmetric operator on the filled voxels, each coupled to its six neighbors.
 
     Attributes
     ----------
-    stiff : (3, nx + 1, ny + 1, nz + 1) array
-        Coupling of neighbors through their common face, eV.
-    potential : (nx, ny, nz) array
+    diagonal : (n,) array
         eV.
-    scale : (nx, ny, nz) array
-        One over the square root of the filled fraction of a voxel, zero where it is empty, so
-        that vectors are ``psi / scale`` and the overlap matrix is the identity.
+    links : (n, 6) array
+        Entries that couple to neighbors, eV.
+    neighbors : (n, 6) int32 array
     """
 
-    stiff: Array
-    potential: Array
-    scale: Array
+    diagonal: Array
+    links: Array
+    neighbors: NDArray[np.int32]
 
     def __call__(self, vectors: Array) -> Array:
-        """Apply to a block, (m, nx, ny, nz)."""
+        """Apply to a block, (m, n)."""
         out = np.empty_like(vectors)
-        apply_operator(vectors * self.scale, self.stiff, self.potential, out)
-        out *= self.scale
+        apply_links(np.ascontiguousarray(vectors), self.diagonal, self.links, self.neighbors, out)
         return out
 
 
-def faces(coefficient: Array, openings: NDArray[Any], spacing: float) -> Array:
-    """Return what flows through each face: harmonic mean of the coefficient, times its opening.
-
-    The flux ``a grad psi`` is continuous, so two half voxels add like resistances in series.
-    """
-    nx, ny, nz = coefficient.shape
-    out = np.zeros((3, nx + 1, ny + 1, nz + 1))
-    inverse = np.pad(1 / coefficient, 1, mode="edge")
-    out[0, :, :ny, :nz] = 2 / (inverse[:-1, 1:-1, 1:-1] + inverse[1:, 1:-1, 1:-1])
-    out[1, :nx, :, :nz] = 2 / (inverse[1:-1, :-1, 1:-1] + inverse[1:-1, 1:, 1:-1])
-    out[2, :nx, :ny, :] = 2 / (inverse[1:-1, 1:-1, :-1] + inverse[1:-1, 1:-1, 1:])
-    out *= openings
-    return out / spacing**2
-
-
 class BoxPreconditioner:
-    """Approximate inverse of an `Operator` minus a shift, by cosine or sine transforms.
+    """Approximate inverse of an `Operator` minus a shift, by cosine transforms of the whole box.
 
     Parameters
     ----------
-    coefficient : (nx, ny, nz) array
-        The local ``a``, eV Å².
+    active : (n,) int array
+        Places of the filled voxels in the flattened box.
+    points : tuple of int
+        Voxels of the box along each axis.
     spacing : float
         Å.
+    coefficient : (n,) array
+        The local ``a``, eV Å².
+    scale : (n,) array
+        One over the root of the filled fraction.
     well : float
         Added to the scaled operator so that it stays positive, 1/Å².
-    scale : (nx, ny, nz) array
-        Of the operator.
-    free : bool
-        Whether the flux (True) or the function (False) vanishes at the border of the box.
     """
 
     def __init__(
-        self, coefficient: Array, spacing: float, well: float, scale: Array, free: bool = True
+        self,
+        active: NDArray[np.int64],
+        points: tuple[int, int, int],
+        spacing: float,
+        coefficient: Array,
+        scale: Array,
+        well: float,
     ) -> None:
-        self.free = free
-        root = np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0.0)
-        self.scale = (root / np.sqrt(coefficient)).astype(np.float32)
-        parts = []
-        for n in coefficient.shape:
-            k = np.arange(n) if free else np.arange(1, n + 1)
-            parts.append(4 / spacing**2 * np.sin(np.pi * k / (2 * n)) ** 2)
-        spectrum = parts[0][:, None, None] + parts[1][None, :, None] + parts[2][None, None, :]
+        self.active, self.points = active, points
+        self.weight = (1 / (scale * np.sqrt(coefficient))).astype(np.float32)
+        x, y, z = (4 / spacing**2 * np.sin(np.pi * np.arange(n) / (2 * n)) ** 2 for n in points)
+        spectrum = x[:, None, None] + y[None, :, None] + z[None, None, :]
         self.inverse = (1 / (spectrum + well)).astype(np.float32)
 
     def __call__(self, residual: Array) -> Array:
-        """Apply to a block, (m, nx, ny, nz)."""
-        from scipy import fft
+        """Apply to a block, (m, n)."""
+        from scipy.fft import dctn, idctn
 
-        there, back = (fft.dctn, fft.idctn) if self.free else (fft.dstn, fft.idstn)
-        changed = there(
-            residual.astype(np.float32) * self.scale, type=2, axes=(1, 2, 3), overwrite_x=True
-        )
+        box = np.zeros((len(residual), int(np.prod(self.points))), dtype=np.float32)
+        box[:, self.active] = residual * self.weight
+        changed = dctn(box.reshape(-1, *self.points), type=2, axes=(1, 2, 3), overwrite_x=True)
         changed *= self.inverse
-        result = back(changed, type=2, axes=(1, 2, 3), overwrite_x=True)
-        result *= self.scale
-        return np.asarray(result, dtype=np.float64)
+        back = idctn(changed, type=2, axes=(1, 2, 3), overwrite_x=True)
+        result = back.reshape(len(residual), -1)[:, self.active]
+        return np.asarray(result * self.weight, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +99,7 @@ class Eigenpairs:
     ----------
     values : (n,) array
         eV, ascending.
-    states : (n, nx, ny, nz) array
+    states : (n, n_voxels) array
         Unit sum of squares.
     residuals : (n,) array
         Norm of ``H psi - E psi``, eV; the error of E is below residual^2 over the next gap.
@@ -141,8 +125,8 @@ def lowest(
 
     Parameters
     ----------
-    operator, preconditioner : callables of a block (m, nx, ny, nz)
-    guess : (m, nx, ny, nz) array
+    operator, preconditioner : callables of a block (m, n)
+    guess : (m, n) array
         Start; ``m - wanted`` more states than asked for guard the last ones.
     wanted : int
     tolerance : float
@@ -155,15 +139,18 @@ def lowest(
     NotFoundError
         Not converged.
     """
-    shape = guess.shape[1:]
-    x = guess.reshape(len(guess), -1)
-    x = _orthonormal(x)
-    hx = operator(x.reshape(-1, *shape)).reshape(x.shape)
+    x = _orthonormal_mix(guess)[0]
+    m = len(x)
+    if m < wanted:
+        raise NotFoundError(
+            f"the grid holds {m} independent states, fewer than the {wanted} asked for",
+            remedy="ask for fewer states or give a finer grid",
+        )
+    hx = operator(x)
     values, rotation = np.linalg.eigh(x @ hx.T)
     x, hx = rotation.T @ x, rotation.T @ hx
     p: Array | None = None
     hp: Array | None = None
-    m = len(x)
     iteration = 0
     while True:
         iteration += 1
@@ -177,16 +164,16 @@ def lowest(
                 f"(residual {norms[:wanted].max():.1e} eV)",
                 remedy="ask for fewer states or give a finer grid",
             )
-        open_ = norms > 0.3 * tolerance
-        w = preconditioner(r[open_].reshape(-1, *shape))
-        hw = operator(w).reshape(len(w), -1)
-        stack = w.reshape(len(w), -1)
-        images = hw
+        # states that are good enough are only rotated, not improved (soft locking)
+        w = preconditioner(r[norms > 0.3 * tolerance])
+        stack, images = w, operator(w)
         if p is not None and hp is not None:
             stack, images = np.concatenate([stack, p]), np.concatenate([images, hp])
         coupling = stack @ x.T
-        basis, mix = _orthonormal_mix(stack - coupling @ x)
-        images = mix @ (images - coupling @ hx)
+        stack -= coupling @ x
+        images -= coupling @ hx
+        basis, mix = _orthonormal_mix(stack)
+        images = mix @ images
         small = np.empty((m + len(basis),) * 2)
         small[:m, :m] = np.diag(values)
         small[:m, m:] = x @ images.T
@@ -197,19 +184,15 @@ def lowest(
         values, pick = found[:m], vectors[:, :m]
         p, hp = pick[m:].T @ basis, pick[m:].T @ images
         x, hx = pick[:m].T @ x + p, pick[:m].T @ hx + hp
-    return Eigenpairs(values[:wanted], x.reshape(-1, *shape)[:wanted], norms[:wanted], iteration)
-
-
-def _orthonormal(x: Array) -> Array:
-    return _orthonormal_mix(x)[0]
+    return Eigenpairs(values[:wanted], x[:wanted], norms[:wanted], iteration)
 
 
 def _orthonormal_mix(x: Array) -> tuple[Array, Array]:
     """Return an orthonormal basis of the rows of x and the mixing that made it."""
-    norms = np.linalg.norm(x, axis=1)
+    overlap = x @ x.T
+    norms = np.sqrt(np.diag(overlap))
     norms[norms == 0] = 1
-    overlap = (x @ x.T) / np.outer(norms, norms)
-    values, vectors = np.linalg.eigh(overlap)
+    values, vectors = np.linalg.eigh(overlap / np.outer(norms, norms))
     keep = values > 1e-10 * values.max()
     mix = (vectors[:, keep] / np.sqrt(values[keep])).T / norms
     return mix @ x, mix

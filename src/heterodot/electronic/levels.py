@@ -8,6 +8,7 @@ the solver's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.electronic.confinement import Barrier, Solution, Well, solve_on
+from heterodot.electronic.confinement import Barrier, OnGrid, Solution, Well, solve_on
+from heterodot.electronic.coulomb import Coulomb, Electrostatics, interaction
 from heterodot.electronic.materials import Material, Medium, Overrides, material, medium
 from heterodot.electronic.shape import Shape, rasterize
 from heterodot.errors import InputError
@@ -121,6 +123,11 @@ class Levels:
     wavefunctions : mapping of carrier to (n_states, nx, ny, nz) float32 array
         Amplitudes, Å^-3/2, averaged over the filled part of each voxel.
     warnings : tuple of str
+    coulomb : Coulomb or None
+        Attraction and self-polarization of the edge states, where they were asked for.
+    solved : mapping of carrier to OnGrid
+        The solver's own results, for what is built on them (excitons, transfer).
+    electrostatics : Electrostatics or None
     """
 
     electrons: tuple[State, ...]
@@ -130,7 +137,9 @@ class Levels:
     shape: Shape
     wavefunctions: Mapping[str, NDArray[np.float32]]
     warnings: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    coulomb: Coulomb | None = None
+    solved: Mapping[str, OnGrid] = field(default_factory=dict, repr=False)
+    electrostatics: Electrostatics | None = field(default=None, repr=False)
 
     @property
     def gap(self) -> Value:
@@ -143,6 +152,11 @@ class Levels:
             "eV",
             float(np.hypot(grid, sum(bulk))),
         )
+
+    @property
+    def optical_gap(self) -> Value | None:
+        """Energy of the lowest exciton, eV; None without Coulomb terms."""
+        return None if self.coulomb is None else self.coulomb.optical_gap
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -205,6 +219,7 @@ class Levels:
             "electrons": [state.to_json() for state in self.electrons],
             "holes": [state.to_json() for state in self.holes],
             "gap": self.gap.to_json(),
+            "coulomb": None if self.coulomb is None else self.coulomb.to_json(),
             "overlap": self.overlap(),
             "domains": [
                 {
@@ -244,6 +259,7 @@ def levels(
     *,
     states: int = 3,
     spacing: float | None = None,
+    coulomb: bool = True,
     materials: Overrides | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -257,7 +273,9 @@ def levels(
     states : int
         Levels of each carrier.
     spacing : float, optional
-        Edge of a voxel, Å; by default as fine as 64³ voxels allow, at least 0.75 Å.
+        Edge of a voxel, Å; by default as fine as 64³ voxels allow, at least 1 Å.
+    coulomb : bool
+        Also the attraction of electron and hole and their self-polarization (the optical gap).
     materials : mapping, optional
         ``{"PbS": {"ionization_energy": 5.2}}`` replaces values of the catalog (keys: formula,
         phase or domain name; numbers in eV or m_e; ``"medium"`` for what is around).
@@ -290,7 +308,13 @@ def levels(
     parts = tuple(material(domain, materials) for domain in particle.domains)
     shape = rasterize(particle, spacing)
     return levels_of_shape(
-        shape, parts, states=states, around=medium(materials), seed=seed, progress=progress
+        shape,
+        parts,
+        states=states,
+        coulomb=coulomb,
+        around=medium(materials),
+        seed=seed,
+        progress=progress,
     )
 
 
@@ -299,6 +323,7 @@ def levels_of_shape(
     materials: tuple[Material, ...],
     *,
     states: int = 3,
+    coulomb: bool = True,
     around: Medium | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -310,7 +335,7 @@ def levels_of_shape(
     shape : Shape
     materials : tuple of Material
         One for each of ``shape.names``, in that order.
-    states, seed, progress
+    states, coulomb, seed, progress
         As in `levels`.
     around : Medium, optional
         The catalog's alkyl chains by default.
@@ -320,23 +345,37 @@ def levels_of_shape(
     around = medium() if around is None else around
     found: dict[str, tuple[State, ...]] = {}
     waves: dict[str, NDArray[np.float32]] = {}
+    solved: dict[str, OnGrid] = {}
+    coarse = shape.coarsened()
     for k, carrier in enumerate(CARRIERS):
 
         def part(doing: str, fraction: float, k: int = k, name: str = carrier) -> None:
-            progress(f"{name} levels", (k + fraction) / 2)
+            progress(f"{name} levels", 0.4 * (k + fraction))
 
         bands = tuple(m.electron if carrier == "electron" else m.hole for m in materials)
-        solution, errors, well = solve_on(
-            shape, bands, barrier(around, carrier), states, seed=seed, progress=part
+        on_grid = solve_on(
+            shape, coarse, bands, barrier(around, carrier), states, seed=seed, progress=part
         )
-        found[carrier] = _states(carrier, solution, errors, well, shape.names, materials)
-        amplitude = solution.vectors * well.cells.scale / shape.spacing**1.5
-        waves[carrier] = np.asarray(
-            amplitude * np.sqrt(1 - solution.outside)[:, None, None, None], dtype=np.float32
-        )
-    progress("levels", 1.0)
+        found[carrier] = _states(carrier, on_grid, shape.names)
+        waves[carrier] = _amplitudes(on_grid.solution, on_grid.well)
+        solved[carrier] = on_grid
     notes = tuple(dict.fromkeys(w for m in materials for w in m.warnings))
-    return Levels(found["electron"], found["hole"], materials, around, shape, waves, notes)
+    result = Levels(
+        found["electron"], found["hole"], materials, around, shape, waves, notes, None, solved
+    )
+    if coulomb:
+        progress("Coulomb terms", 0.8)
+        terms, field = interaction(
+            coarse, solved["electron"], solved["hole"], materials, around.dielectric, result.gap
+        )
+        result = dataclasses.replace(result, coulomb=terms, electrostatics=field)
+    progress("levels", 1.0)
+    return result
+
+
+def _amplitudes(solution: Solution, well: Well) -> NDArray[np.float32]:
+    inside = np.sqrt(1 - solution.outside)[:, None] / well.cells.spacing**1.5
+    return well.cells.boxed(solution.vectors * well.cells.scale * inside).astype(np.float32)
 
 
 def barrier(around: Medium, carrier: str) -> Barrier:
@@ -346,21 +385,15 @@ def barrier(around: Medium, carrier: str) -> Barrier:
     return Barrier(-around.valence, around.hole_mass)
 
 
-def _states(
-    carrier: str,
-    solution: Solution,
-    errors: NDArray[np.float64],
-    well: Well,
-    names: tuple[str, ...],
-    materials: tuple[Material, ...],
-) -> tuple[State, ...]:
+def _states(carrier: str, on_grid: OnGrid, names: tuple[str, ...]) -> tuple[State, ...]:
     sign = 1.0 if carrier == "electron" else -1.0
+    solution, well = on_grid.solution, on_grid.well
     bottom = min(band.edge for band in well.bands)
     made = []
     for k, vector in enumerate(solution.vectors):
         weights = [float((vector**2 * share).sum()) for share in well.cells.shares]
         inside = (1 - solution.outside[k]) / sum(weights)
-        error = float(np.hypot(errors[k], 1e-3 * (solution.energies[k] - bottom)))
+        error = float(np.hypot(on_grid.errors[k], 1e-3 * (solution.energies[k] - bottom)))
         made.append(
             State(
                 carrier,

@@ -91,7 +91,9 @@ class Carrier:
     longitudinal: float
     transverse: float
 
-    def inverse_mass(self, energy: float, *, floor: float = 0.15) -> float:
+    def inverse_mass(
+        self, energy: float | NDArray[np.float64], *, floor: float = 0.15
+    ) -> NDArray[np.float64]:
         """Return 1/m at an energy (eV, same convention), m_e^-1.
 
         ``1/m(E) = 1/m_remote + coupling/(E - far)``; an energy nearer than ``floor`` eV to the
@@ -99,7 +101,7 @@ class Carrier:
         """
         gap = self.edge - self.far
         remote = 1 / self.mass - self.coupling / gap
-        return remote + self.coupling / max(energy - self.far, floor)
+        return np.asarray(remote + self.coupling / np.maximum(energy - self.far, floor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,8 +276,7 @@ def material(domain: Domain, overrides: Overrides | None = None) -> Material:
     reader = _Reader(phase, formula, given)
     measured = reader.source_of("exciton_binding_energy")
     gap = reader.require("band_gap", prefer=measured)
-    valence = -reader.require("ionization_energy").value
-    error = reader.origins[-1].value.error
+    valence, error = _valence_edge(reader, gap)
     warnings: list[str] = []
     shift_c, shift_v = _strain_shifts(domain, reader, warnings)
     gap_value = gap.value + shift_c - shift_v
@@ -313,6 +314,17 @@ def material(domain: Domain, overrides: Overrides | None = None) -> Material:
         tuple(reader.origins),
         tuple(warnings),
     )
+
+
+def _valence_edge(reader: _Reader, gap: Value) -> tuple[float, float | None]:
+    """Return minus the ionization energy and its error, or minus affinity plus gap."""
+    affinity = None
+    if "electron_affinity" in reader.given or reader.source_of("ionization_energy") == "":
+        affinity = reader.optional("electron_affinity")
+    if affinity is not None and "ionization_energy" not in reader.given:
+        return -affinity.value - gap.value, affinity.error
+    found = reader.require("ionization_energy")
+    return -found.value, found.error
 
 
 def medium(overrides: Overrides | None = None) -> Medium:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MARGIN = 1.5  # Å between the surface and the border of the box
 SMALLEST = 6.0  # voxels across the smallest domain below which nothing is computed
 POINTS = 64**3  # voxels that a grid of unspecified spacing may have
-FINEST = 0.75  # Å, the spacing below which an unspecified grid is not refined
+FINEST = 1.0  # Å, the spacing below which an unspecified grid is not refined
 
 Field = NDArray[Any]
 
