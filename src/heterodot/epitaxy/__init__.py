@@ -10,15 +10,25 @@ if TYPE_CHECKING:
     from heterodot.epitaxy.equivalence import equivalent
     from heterodot.epitaxy.meeting import interfaces
     from heterodot.epitaxy.orientations import Search, search
+    from heterodot.epitaxy.ranking import rank
 
 _HOMES = {
     "Search": "heterodot.epitaxy.orientations",
     "equivalent": "heterodot.epitaxy.equivalence",
     "interfaces": "heterodot.epitaxy.meeting",
+    "rank": "heterodot.epitaxy.ranking",
     "search": "heterodot.epitaxy.orientations",
 }
 
-__all__ = ["Interface", "OrientationRelationship", "Search", "equivalent", "interfaces", "search"]
+__all__ = [
+    "Interface",
+    "OrientationRelationship",
+    "Search",
+    "equivalent",
+    "interfaces",
+    "rank",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,10 @@ from numpy.typing import NDArray
 from heterodot.epitaxy.layers import Layer, Side, layers, side
 from heterodot.epitaxy.registry import DEPTH, SOFTNESS
 from heterodot.epitaxy.relationship import Interface, OrientationRelationship
+from heterodot.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from heterodot.energy.potential import IonicPotential
 
 TOLERANCE = 0.6
 """Two cation sites closer than this (Å) are one; about a fifth of a bond."""
@@ -18,29 +24,45 @@ TOLERANCE = 0.6
 def interfaces(
     relation: OrientationRelationship,
     *,
+    potential: IonicPotential | None = None,
     tolerance: float = TOLERANCE,
     shared: str | None = None,
     most: int = 12,
 ) -> list[Interface]:
-    """Return the ways in which the atoms of a relation can meet, the most continuous first.
+    """Return the ways in which the atoms of a relation can meet, the best first.
 
-    Every layer of A that holds cations is laid on every such layer of B, one pair of cations of
-    them on one another, with the rigid shift that continues the most ions (sign by sign). A layer
-    of the same cation on both sides is a *shared* layer: the two terminating planes are one
-    (gap 0). Where the crystals have no cation in common, a cation of B continues the cation net of
-    A in the same place; nothing is shared then and the gap is 0 as well, with one of the two
-    cations to be dropped. `heterodot.epitaxy.energies` adds relaxed gaps and shifts of layers
-    that abut.
+    Without a potential every layer of A that holds cations is laid on every such layer of B, one
+    pair of cations on one another, with the rigid shift that continues the most ions (sign by
+    sign). A layer of the same cation on both sides is a *shared* layer: the two terminating planes
+    are one (gap 0) and coinciding atoms are counted once. Where the crystals have no cation in
+    common, a cation of B continues the cation net of A in its place, and ``shared`` is None.
+
+    With a potential every termination of A is brought to every termination of B, and shift and
+    gap are those of lowest energy (`heterodot.epitaxy.junction.Junction`); where that puts the
+    layer which B would have next onto A's last one, they are named as a shared layer, and the
+    small relaxation that remains is the gap.
 
     Parameters
     ----------
     relation : OrientationRelationship
+    potential : IonicPotential, optional
+        From `heterodot.energy.fit_potential(crystal_a, crystal_b)`.
     tolerance : float
         Distance within which two cation sites count as one, Å.
     shared : str, optional
         Only interfaces that share this element.
     most : int
         Length of the list.
+
+    Returns
+    -------
+    list of Interface
+        With a potential sorted by interface energy, else by registry of all ions.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing is left after asking for a shared element.
 
     Examples
     --------
@@ -52,21 +74,36 @@ def interfaces(
     ('Pb', 'PbBr2', 'PbS', 1.0)
     """
     a, b = side(relation, "a"), side(relation, "b")
-    common = set(a.crystal.symbols) & set(b.crystal.symbols)
-    cations = {
-        s
-        for view in (a, b)
-        for s, sign in zip(_symbols(view), view.sites.signs, strict=True)
-        if sign >= 0
-    }
-    can_share = common & cations
+    found = (
+        _by_registry(relation, a, b, tolerance)
+        if potential is None
+        else _by_energy(relation, a, b, potential, tolerance)
+    )
+    if shared is not None:
+        found = [meeting for meeting in found if meeting.shared == shared]
+        if not found:
+            raise NotFoundError(
+                f"no termination shares a layer of {shared}",
+                place=relation.label,
+                remedy="name a cation that both crystals have, or leave it open",
+            )
+    return found[:most]
+
+
+# ------------------------------------------------------------------ by registry
+
+
+def _by_registry(
+    relation: OrientationRelationship, a: Side, b: Side, tolerance: float
+) -> list[Interface]:
+    symbols_a, symbols_b = _symbols(a), _symbols(b)
+    cations_a = {s for s, sign in zip(symbols_a, a.sites.signs, strict=True) if sign >= 0}
+    cations_b = {s for s, sign in zip(symbols_b, b.sites.signs, strict=True) if sign >= 0}
     found = []
     for one in layers(a):
         for two in layers(b):
-            for i, j, element in _alignments(a, b, one, two, can_share):
-                if shared is not None and element != shared:
-                    continue
-                found.append(_meet(relation, a, b, one, two, i, j, element, tolerance))
+            for i, j, element in _alignments(a, b, one, two, cations_a & cations_b):
+                found.append(_laid(relation, a, b, one, two, i, j, element, tolerance))
     found.sort(
         key=lambda x: (
             x.shared is None,
@@ -76,7 +113,7 @@ def interfaces(
             x.termination_b,
         )
     )
-    return found[:most]
+    return found
 
 
 def _symbols(view: Side) -> list[str]:
@@ -93,8 +130,7 @@ def _alignments(
     options: dict[str | None, list[tuple[int, int]]] = {}
     for i in one.members[a.sites.signs[one.members] >= 0]:
         for j in two.members[b.sites.signs[two.members] >= 0]:
-            same = symbols_a[i] == symbols_b[j]
-            if same:
+            if symbols_a[i] == symbols_b[j]:
                 options.setdefault(symbols_a[i], []).append((int(i), int(j)))
             elif not can_share:
                 options.setdefault(None, []).append((int(i), int(j)))
@@ -118,7 +154,12 @@ def continuity_of(a: Side, b: Side, i: int, j: int) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def _meet(
+def fitting(a: Side, b: Side) -> NDArray[np.float64]:
+    """Return the in-plane map that brings B onto A in the relation's axes, (2, 2), columns."""
+    return np.asarray(np.linalg.solve(b.cell @ b.mesh.flat, a.cell @ a.mesh.flat).T)
+
+
+def _laid(
     relation: OrientationRelationship,
     a: Side,
     b: Side,
@@ -129,24 +170,51 @@ def _meet(
     element: str | None,
     tolerance: float,
 ) -> Interface:
+    """Return the interface in which ion ``i`` of A and ``j`` of B are one site."""
+    deform = fitting(a, b)
+    # both ions as their layers have them, which may be whole periods away from the cell's own
+    where_a, height_a = _in_layer(a, one, i)
+    where_b, height_b = _in_layer(b, two, j)
+    shift = (where_a @ a.mesh.flat - deform @ (where_b @ b.mesh.flat)) @ np.linalg.inv(a.mesh.flat)
     ions, _ = continuity_of(a, b, i, j)
-    # the two ions define the common plane; it may lie off the layer's mean height when rumpled
-    height_a, height_b = float(a.stack.heights[i]), float(b.stack.heights[j])
-    onto = np.linalg.inv(b.cell @ b.mesh.flat) @ (a.cell @ a.mesh.flat)
-    from_b = b.stack.flat[j] @ b.mesh.flat @ onto
-    shift = (a.stack.flat[i] @ a.mesh.flat - from_b) @ np.linalg.inv(a.mesh.flat)
-    shift = shift - np.floor(shift + 1e-9)
-    # lowering a plane by whole periods moves the crystal sideways by its drift as well
+    return _assembled(
+        relation, a, b, one, two, height_a, height_b, shift, 0.0, element, tolerance, {"ions": ions}
+    )
+
+
+def _in_layer(view: Side, layer: Layer, row: int) -> tuple[NDArray[np.float64], float]:
+    place = int(np.flatnonzero(layer.members == row)[0])
+    height = float(layer.heights[place])
+    whole = round((float(view.stack.heights[row]) - height) / view.period)
+    return view.stack.flat[row] - whole * view.stack.drift, height
+
+
+def _assembled(
+    relation: OrientationRelationship,
+    a: Side,
+    b: Side,
+    one: Layer,
+    two: Layer,
+    height_a: float,
+    height_b: float,
+    shift: NDArray[np.float64],
+    gap: float,
+    element: str | None,
+    tolerance: float,
+    parts: dict[str, float],
+) -> Interface:
+    """Return an Interface with its counted registry; heights and shift may be out of range."""
+    deform = fitting(a, b)
     offset_a, whole_a = _fraction(height_a, a.period)
     offset_b, whole_b = _fraction(height_b, b.period)
-    shift = (
-        shift
-        - whole_a * a.stack.drift
-        + whole_b * (b.stack.drift @ b.mesh.flat @ onto @ np.linalg.inv(a.mesh.flat))
-    )
+    back = np.linalg.inv(a.mesh.flat)
+    shift = shift - whole_a * a.stack.drift
+    shift = shift + whole_b * (deform @ (b.stack.drift @ b.mesh.flat)) @ back
     shift = shift - np.floor(shift + 1e-9)
-    pairs, sparser = coincident_cations(a, b, i, j, tolerance)
-    density_a, density_b = one.charge / a.mesh.area, two.charge / b.mesh.area
+    height_a, height_b = offset_a * a.period, offset_b * b.period
+    pairs, sparser = coincident_cations(
+        a, b, height_a, height_b, shift @ a.mesh.flat, gap, tolerance
+    )
     return Interface(
         relation,
         one.name,
@@ -155,15 +223,15 @@ def _meet(
         offset_a,
         offset_b,
         (float(shift[0]), float(shift[1])),
-        0.0,
+        gap,
         len(pairs) / sparser if sparser else 0.0,
         {},
         a.period,
         b.period,
-        density_a,
-        density_b,
+        one.charge / a.mesh.area,
+        two.charge / b.mesh.area,
         tolerance,
-        {"ions": ions},
+        parts,
     )
 
 
@@ -173,16 +241,34 @@ def _fraction(height: float, period: float) -> tuple[float, int]:
 
 
 def coincident_cations(
-    a: Side, b: Side, i: int, j: int, tolerance: float
+    a: Side,
+    b: Side,
+    height_a: float,
+    height_b: float,
+    shift: NDArray[np.float64],
+    gap: float,
+    tolerance: float,
 ) -> tuple[list[tuple[NDArray[np.float64], NDArray[np.float64]]], int]:
     """Return cation sites of A and B that coincide in one cell, and how many could at most.
 
-    Cations within ``tolerance`` of the common plane are compared; positions are in the relation's
-    axes (x along direction_a, z along the normal), Å, with ion ``i`` of A and ``j`` of B at 0.
+    Cations within ``tolerance`` of each crystal's own plane are compared; where the planes are
+    apart, B's next layer towards A is the one that would lie on A's. Positions are in the
+    relation's axes (x along direction_a, z from A's plane), Å.
+
+    Parameters
+    ----------
+    height_a, height_b : float
+        Of the terminating planes in each crystal, Å.
+    shift : (2,) array
+        Of B's cell origin against A's, Å.
+    gap : float
+        Distance of the planes, Å.
     """
     flat = a.cell @ a.mesh.flat
-    points_a = near_plane(a, i, tolerance)
-    points_b = near_plane(b, j, tolerance)
+    moved = shift @ np.linalg.inv(flat)
+    points_a = near_plane(a, height_a, tolerance)
+    points_b = near_plane(b, height_b - gap, tolerance)
+    points_b[:, :2] += moved
     pairs = []
     for p in points_a:
         for q in points_b:
@@ -194,21 +280,108 @@ def coincident_cations(
     return pairs, min(len(points_a), len(points_b))
 
 
-def near_plane(view: Side, origin: int, reach: float) -> NDArray[np.float64]:
-    """Return cations within ``reach`` of the height of ion ``origin``: cell fractions and height.
+def near_plane(view: Side, height: float, reach: float) -> NDArray[np.float64]:
+    """Return cations within ``reach`` of a height: fractions of the coincidence cell, z - height.
 
     Returns
     -------
     (n, 3) array
-        In-plane fractions of the coincidence cell relative to that ion, height in Å.
     """
     from heterodot.epitaxy._kernels import _slab
 
     points, sign = _slab(
         view.stack.flat, view.stack.heights, view.sites.signs, view.stack.drift,
-        view.stack.spacing, view.cell, view.stack.heights[origin], reach,
+        view.stack.spacing, view.cell, float(height), float(reach),
     )  # fmt: skip
-    centre = view.stack.flat[origin] @ np.linalg.inv(view.cell)
-    points = points[sign >= 0]
-    points[:, :2] -= centre
-    return np.asarray(points)
+    return np.asarray(points[sign >= 0])
+
+
+# ------------------------------------------------------------------ by energy
+
+
+def _by_energy(
+    relation: OrientationRelationship,
+    a: Side,
+    b: Side,
+    potential: IonicPotential,
+    tolerance: float,
+) -> list[Interface]:
+    from heterodot.epitaxy.junction import Junction, cleavage, half
+
+    stack_a, stack_b = layers(a), layers(b)
+    deform = fitting(a, b)
+    cell = a.cell @ a.mesh.flat
+    scale = potential.charge_scale
+    lowers = [half(a, stack_a, n, below=True, scale=scale) for n in range(len(stack_a))]
+    uppers = [
+        half(b, stack_b, n, below=False, deform=deform, scale=scale) for n in range(len(stack_b))
+    ]
+    cuts_a = [cleavage(a, stack_a, n, potential) for n in range(len(stack_a))]
+    cuts_b = [cleavage(b, stack_b, n - 1, potential) for n in range(len(stack_b))]
+    back = np.linalg.inv(a.mesh.flat)
+    found = []
+    for n, lower in enumerate(lowers):
+        for m, upper in enumerate(uppers):
+            junction = Junction(lower, upper, cell, a.cell, b.cell, potential)
+            shift, distance, energy = junction.optimum()
+            gap = distance + lower.edge + upper.edge
+            meeting = _named(relation, a, b, stack_a, stack_b, n, m, shift @ back, gap, tolerance)
+            surfaces = 0.5 * (cuts_a[n] + cuts_b[m])
+            energies = {
+                "adhesion": -energy,
+                "interface": surfaces + energy,
+                "surface_a": 0.5 * cuts_a[n],
+                "surface_b": 0.5 * cuts_b[m],
+            }
+            parts = {
+                **meeting.parts,
+                "bonding": -energy / surfaces if surfaces > 1e-4 else 0.0,
+                "imbalance": abs(lower.bound + upper.bound),
+                "diluted_a": lower.occupancy,
+                "diluted_b": upper.occupancy,
+            }
+            found.append(dataclasses.replace(meeting, energy=energies, parts=parts))
+    found.sort(
+        key=lambda x: (
+            -round(x.parts["bonding"], 4),
+            round(x.energy["interface"], 6),
+            x.termination_a,
+            x.termination_b,
+        )
+    )
+    return found
+
+
+def _named(
+    relation: OrientationRelationship,
+    a: Side,
+    b: Side,
+    stack_a: list[Layer],
+    stack_b: list[Layer],
+    n: int,
+    m: int,
+    shift: NDArray[np.float64],
+    gap: float,
+    tolerance: float,
+) -> Interface:
+    """Return the interface of A's layer ``n`` and B's ``m``, as a shared layer where it is one."""
+    one, two = stack_a[n], stack_b[m]
+    before = (m - 1) % len(stack_b)
+    previous = stack_b[before]
+    step = two.height - previous.height + (b.period if before >= m else 0.0)
+    common = [e for e in previous.cations if e in one.cations]
+    rest = gap - step
+    if common and abs(rest) <= tolerance:
+        height_b = two.height - step
+        laid = _assembled(
+            relation, a, b, one, previous, one.height, height_b, shift, rest, common[0],
+            tolerance, {},
+        )  # fmt: skip
+        pairs, _ = coincident_cations(
+            a, b, one.height, height_b, shift @ a.mesh.flat, rest, tolerance
+        )
+        if pairs:
+            return laid
+    return _assembled(
+        relation, a, b, one, two, one.height, two.height, shift, gap, None, tolerance, {}
+    )

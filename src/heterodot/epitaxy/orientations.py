@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.epitaxy.coincidence import Match, matches
+from heterodot.epitaxy.layers import Side
 from heterodot.epitaxy.planes import (
     Lattice,
     SurfaceMesh,
@@ -20,6 +21,13 @@ from heterodot.epitaxy.planes import (
     distinct_planes,
     lattice_of,
     surface_mesh,
+)
+from heterodot.epitaxy.ranking import (
+    bound_charges,
+    elastic_estimate,
+    least_imbalance,
+    numbered,
+    score_of,
 )
 from heterodot.epitaxy.registry import primitive_sites, registry, stacking
 from heterodot.epitaxy.relationship import Indices, OrientationRelationship
@@ -50,6 +58,10 @@ class Search:
         Distinct coincidence cells within the limits before rotations were merged.
     same_angle : float
         Rotations closer than this are one relation, degrees.
+    evaluated : int
+        How many of the best have energies (see `heterodot.epitaxy.rank`).
+    notes : tuple of str
+        What the reader should know.
     """
 
     crystal_a: Crystal
@@ -62,6 +74,7 @@ class Search:
     matched_pairs: int
     cells: int
     same_angle: float = 1.0
+    evaluated: int = 0
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -115,6 +128,7 @@ class Search:
             "plane_pairs": self.plane_pairs,
             "matched_pairs": self.matched_pairs,
             "coincidence_cells": self.cells,
+            "evaluated": self.evaluated,
             "notes": list(self.notes),
             "matches": [relation.to_json() for relation in self.matches],
         }
@@ -190,9 +204,16 @@ def search(
     stacks_b = [stacking(sites_b, mesh) for mesh in meshes_b]
     found: list[OrientationRelationship] = []
     pairs = cells = 0
-    for i, (mesh_a, stack_a) in enumerate(zip(meshes_a, stacks_a, strict=True)):
+    charges_a, charges_b = (
+        [bound_charges(Side(c, sites, mesh, stack, _ONE)) for mesh, stack in zip(m, s, strict=True)]
+        for c, sites, m, s in (
+            (crystal_a, sites_a, meshes_a, stacks_a),
+            (crystal_b, sites_b, meshes_b, stacks_b),
+        )
+    )
+    for i, (mesh_a, stack_a, bound_a) in enumerate(zip(meshes_a, stacks_a, charges_a, strict=True)):
         progress("comparing planes", i / len(meshes_a))
-        for mesh_b, stack_b in zip(meshes_b, stacks_b, strict=True):
+        for mesh_b, stack_b, bound_b in zip(meshes_b, stacks_b, charges_b, strict=True):
             here = matches(
                 mesh_a,
                 mesh_b,
@@ -209,21 +230,21 @@ def search(
                     stack_a, stack_b, sites_a, sites_b, mesh_a,
                     match.cells[chosen, :4].reshape(2, 2), match.cells[chosen, 4:].reshape(2, 2),
                 )  # fmt: skip
+                counts = relation.cell_a, relation.cell_b
+                lost = [abs(c[0, 0] * c[1, 1] - c[0, 1] * c[1, 0]) for c in counts]
                 parts = {
-                    "misfit": match.cost,
                     "registry": ions,
+                    "bonding": 0.0,
+                    "elastic": elastic_estimate(match.stretches),
+                    "imbalance": least_imbalance(bound_a, bound_b),
+                    "density": 1.0 / math.sqrt(lost[0] * lost[1]),
                     "cation_registry": cations,
                     "alternatives": float(match.others),
                 }
-                found.append(
-                    dataclasses.replace(
-                        relation, score=match.cost + 20.0 * (1.0 - ions), parts=parts
-                    )
-                )
+                found.append(dataclasses.replace(relation, score=score_of(parts), parts=parts))
     if not found:
         raise NotFoundError("nothing within the limits", remedy="loosen them")
-    found.sort(key=_ranking)
-    ranked = tuple(dataclasses.replace(r, rank=n + 1) for n, r in enumerate(found))
+    ranked = numbered(found)
     progress("comparing planes", 1.0)
     return Search(
         crystal_a,
@@ -248,16 +269,6 @@ def _check_limits(max_index: int, max_area: float, max_strain: float) -> None:
         raise InputError(
             f"{max_strain} is not a strain", place="max_strain", remedy="give a fraction as 0.03"
         )
-
-
-def _ranking(relation: OrientationRelationship) -> tuple[Any, ...]:
-    return (
-        round(relation.score, 6),
-        round(relation.area, 4),
-        sum(abs(x) for x in relation.plane_a + relation.plane_b),
-        tuple(-x for x in relation.plane_a + relation.plane_b),
-        tuple(-x for x in relation.direction_a + relation.direction_b),
-    )
 
 
 def _relation(
@@ -288,6 +299,7 @@ def _relation(
     return _with_cell(crystal_a, crystal_b, mesh_a, mesh_b, cell_a, cell_b, names), n
 
 
+_ONE = np.eye(2, dtype=np.int64)
 _TURNS = tuple(
     np.array(rows, dtype=np.int64)
     for rows in (
