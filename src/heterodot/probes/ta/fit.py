@@ -1,0 +1,713 @@
+"""Global and target analysis of transient absorption by variable projection.
+
+The chirp of the probe and the instrument response are parameters of the model and the data stay as
+they were recorded: interpolating a matrix onto straightened delays correlates its noise and makes
+errors too small. Spectra are linear and are projected out [1, 2]; their errors hold the part
+that comes from the nonlinear parameters.
+
+References
+----------
+[1] I. H. M. van Stokkum, D. S. Larsen, R. van Grondelle, Biochim. Biophys. Acta 1657, 82 (2004).
+[2] K. M. Mullen and I. H. M. van Stokkum, J. Stat. Softw. 18, 3 (2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.errors import InputError
+from heterodot.fitting import Fit, Parameter
+from heterodot.fitting.assess import Errors, errors_of
+from heterodot.fitting.descent import Descent, descend
+from heterodot.measurement import Measurement
+from heterodot.probes.ta.matrix import Matrix, prepare
+from heterodot.probes.ta.onset import Onset, find_onset
+from heterodot.probes.ta.projection import Projection, Setup, Solution
+from heterodot.probes.ta.scheme import Scheme, parallel
+from heterodot.probes.ta.start import start_rates, thinned
+from heterodot.progress import Progress, silent
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A posed fit: data, scheme, instrument, and parameters with start values.
+
+    Attributes
+    ----------
+    projection : Projection
+    scheme : Scheme
+    parameters : tuple of Parameter
+    logarithmic : frozenset of str
+        Parameters that are positive and are moved in their logarithm.
+    """
+
+    projection: Projection
+    scheme: Scheme
+    parameters: tuple[Parameter, ...]
+    logarithmic: frozenset[str]
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the nonlinear parameters to be fitted."""
+        return tuple(p.name for p in self.parameters if not p.fixed)
+
+    def values(self, x: Floats) -> dict[str, float]:
+        """Return all values at a point of the search."""
+        held = {p.name: p.value for p in self.parameters}
+        for name, u in zip(self.free, x, strict=True):
+            held[name] = float(np.exp(u)) if name in self.logarithmic else float(u)
+        return held
+
+    def inner(self, name: str, value: float) -> float:
+        """Return where a value lies in the search."""
+        if name not in self.logarithmic:
+            return value
+        return float(np.log(value)) if value > 0 else -np.inf
+
+
+def fit(
+    measurement: Measurement | Mapping[str, Measurement],
+    model: int | Scheme = 2,
+    *,
+    fwhm: float | None = None,
+    fix_fwhm: bool = False,
+    chirp: int = 2,
+    time_zero: float | None = None,
+    artefact: int | str = "auto",
+    offset: bool = False,
+    sigma: Floats | float | None = None,
+    background: float | None = None,
+    exclude: Sequence[tuple[float, float]] = (),
+    times: tuple[float, float] | None = None,
+    wavelengths: tuple[float, float] | None = None,
+    start: Mapping[str, float] | None = None,
+    family: bool = False,
+    max_evaluations: int = 200,
+    progress: Progress = silent,
+) -> Fit:
+    """Fit a matrix (or several at once) with independent decays or a kinetic scheme.
+
+    Parameters
+    ----------
+    measurement : Measurement or mapping of name to Measurement
+        Several data sets share rates and species' spectra; each has its own time zero, chirp and
+        response. The names are those of ``start [name]:`` lines of the scheme.
+    model : int or Scheme
+        Number of independent decays, or a target model from `read_scheme`.
+    fwhm : float, optional
+        Width of the response (start value), in the unit of the delays; found if None. Zero: no
+        response (delays long against it); time zero is then fixed.
+    fix_fwhm : bool
+    chirp : int
+        Order of the polynomial of time zero over wavelength; 0 for none.
+    time_zero : float, optional
+        Start value where the search for it is not wanted.
+    artefact : int or "auto"
+        Columns of coherent artefact; "auto" takes 3 where they lower the Bayesian criterion.
+    offset : bool
+        A constant spectrum (scatter, long-lived background).
+    sigma, background, exclude, times, wavelengths
+        See `prepare`.
+    start : mapping, optional
+        Start values by parameter name.
+    family : bool
+        Where the scheme has more rates than the data can tell apart: hold one and list the family
+        of equal fits, instead of refusing.
+    max_evaluations : int
+    progress : Progress
+
+    Returns
+    -------
+    Fit
+        Rates with errors, lifetimes derived from them, ``time_zero``, ``chirp_n`` (per
+        (100 nm)^n), ``irf_fwhm``. ``extra`` holds ``wavelength``, ``species``, ``spectra`` and
+        ``spectra_error`` (n_species, n_wavelengths), and for each data set residuals and model.
+
+    Raises
+    ------
+    InputError
+        Data that cannot be used, or a scheme whose rates these data cannot tell apart.
+
+    Examples
+    --------
+    >>> from heterodot.probes.ta import read_scheme, simulate
+    >>> scheme = read_scheme("A -> B : k_et = 0.1 /ps\\nB -> GS : k_cr = 0.002 /ps")
+    >>> time = np.r_[np.arange(-1, 1, 0.05), np.geomspace(1, 2000, 60)]
+    >>> nm = np.linspace(450, 600, 16)
+    >>> spectra = np.stack([-np.exp(-((nm - 510) / 15) ** 2), -np.exp(-((nm - 470) / 15) ** 2)])
+    >>> data = simulate(scheme, spectra, time, nm, fwhm=0.15, noise=0.005, seed=1)
+    >>> found = fit(data, scheme)
+    >>> abs(found["k_et"].value - 0.1) < 4 * found["k_et"].error
+    True
+    """
+    problem = pose(
+        measurement,
+        model,
+        fwhm=fwhm,
+        fix_fwhm=fix_fwhm,
+        chirp=chirp,
+        time_zero=time_zero,
+        artefact=artefact,
+        offset=offset,
+        sigma=sigma,
+        background=background,
+        exclude=exclude,
+        times=times,
+        wavelengths=wavelengths,
+        start=start,
+        progress=progress,
+    )
+    warnings: list[str] = []
+    extra: dict[str, object] = {}
+    if not isinstance(model, int):
+        from heterodot.probes.ta.identify import identify
+
+        answer = identify(problem)
+        if answer.lost and not family:
+            raise InputError(
+                f"the data cannot tell the rates apart: {answer}",
+                place="scheme",
+                remedy=f"fix one of {', '.join(answer.lost)}, give a species a spectral range "
+                "without signal ('zero:'), or ask for the family of equal fits",
+            )
+        extra["family"] = [dict(row) for row in answer.family]
+        if answer.lost:
+            held = answer.lost[0]
+            problem = replace(
+                problem,
+                parameters=tuple(
+                    replace(p, fixed=True, note="held: the data leave one rate free")
+                    if p.name == held
+                    else p
+                    for p in problem.parameters
+                ),
+            )
+            warnings.append(f"the scheme is not determined by such data: {answer}; {held} is held")
+    end = solve(problem, max_evaluations=max_evaluations, progress=progress)
+    return conclude(problem, end, warnings, extra)
+
+
+def pose(
+    measurement: Measurement | Mapping[str, Measurement],
+    model: int | Scheme,
+    *,
+    fwhm: float | None,
+    fix_fwhm: bool,
+    chirp: int,
+    time_zero: float | None,
+    artefact: int | str,
+    offset: bool,
+    sigma: Floats | float | None,
+    background: float | None,
+    exclude: Sequence[tuple[float, float]],
+    times: tuple[float, float] | None,
+    wavelengths: tuple[float, float] | None,
+    start: Mapping[str, float] | None,
+    progress: Progress,
+) -> Problem:
+    """Return the posed problem with start values found on data thinned in wavelength."""
+    several = measurement if isinstance(measurement, Mapping) else {"": measurement}
+    matrices = [
+        prepare(
+            m,
+            name=name,
+            sigma=sigma,
+            background=background,
+            exclude=exclude,
+            times=times,
+            wavelengths=wavelengths,
+        )
+        for name, m in several.items()
+    ]
+    _same_units(matrices)
+    if isinstance(model, int):
+        if not 1 <= model <= 8:
+            raise InputError(f"{model} components", remedy="give 1 to 8")
+        scheme = parallel(model, matrices[0].time_unit)
+    else:
+        scheme = model
+        if scheme.time_unit != matrices[0].time_unit:
+            raise InputError(
+                f"the scheme is in 1/{scheme.time_unit}, the delays in {matrices[0].time_unit}",
+                remedy="read the scheme with the unit of the delays",
+            )
+    _start_names(scheme, several)
+    thin = [thinned(m) for m in matrices]
+    progress("finding time zero", 0.0)
+    setups, instrument = [], []
+    for m in thin:
+        setup, parameters = _instrument(m, len(matrices) > 1, fwhm, fix_fwhm, chirp, time_zero)
+        setups.append(replace(setup, offset=offset))
+        instrument += parameters
+    given = dict(start or {})
+    _known_names(given, scheme, instrument)
+    if artefact == "auto" and not any(s.width for s in setups):
+        artefact = 0
+    choices = (0, 3) if artefact == "auto" else (int(artefact),)
+    posed: list[tuple[float, Problem]] = []
+    for count in choices:
+        chosen = [replace(s, artefact=count if s.width else 0) for s in setups]
+        small = _posed(thin, chosen, scheme, instrument, given)
+        end = solve(small, max_evaluations=60, progress=silent)
+        n = small.projection.points
+        # the Bayesian criterion of a Gaussian likelihood with the noise from the residual
+        criterion = n * np.log(max(end.cost, 1e-300) / n) + np.log(n) * (
+            small.projection.amplitudes_used + len(small.free)
+        )
+        values = small.values(end.x)
+        warm = tuple(replace(p, value=values[p.name]) for p in small.parameters)
+        whole = _problem(matrices, chosen, scheme, warm)
+        posed.append((float(criterion), whole))
+    return min(posed, key=lambda pair: pair[0])[1]
+
+
+def _same_units(matrices: Sequence[Matrix]) -> None:
+    for m in matrices[1:]:
+        if m.time_unit != matrices[0].time_unit:
+            raise InputError(
+                f"delays are in {matrices[0].time_unit} and in {m.time_unit}",
+                place=m.name,
+                remedy="bring the data sets to one unit",
+            )
+
+
+def _start_names(scheme: Scheme, several: Mapping[str, Measurement]) -> None:
+    for name in scheme.starts:
+        if name and name not in several:
+            raise InputError(
+                f"the scheme starts data set '{name}', which is not given",
+                place="scheme",
+                remedy=f"name one of {', '.join(several) or 'none'}",
+            )
+
+
+def _known_names(given: Mapping[str, float], scheme: Scheme, others: Sequence[Parameter]) -> None:
+    known = [*(p.name for p in scheme.rates), *scheme.fractions, *(p.name for p in others)]
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"start value for '{name}', which is no parameter",
+                remedy=f"use {', '.join(known)}",
+            )
+
+
+def _instrument(
+    m: Matrix,
+    several: bool,
+    fwhm: float | None,
+    fix_fwhm: bool,
+    chirp: int,
+    time_zero: float | None,
+) -> tuple[Setup, list[Parameter]]:
+    tag = f" [{m.name}]" if several else ""
+    unit = m.time_unit
+    span = float(m.time[-1] - m.time[0])
+    if fwhm == 0:
+        zero = 0.0 if time_zero is None else time_zero
+        return (
+            Setup(f"time_zero{tag}", reference=500.0),
+            [Parameter(f"time_zero{tag}", zero, unit, fixed=True)],
+        )
+    order = min(chirp, max(0, m.wavelength.size - 2))
+    if time_zero is None:
+        if m.time[0] >= 0 and not (m.time < 0).any():
+            # no delay before zero: the onset cannot be seen
+            raise InputError(
+                "there is no delay before time zero, so chirp and response cannot be fitted",
+                place=m.name or "delays",
+                remedy="give fwhm=0 (no response) or data from before the pulse",
+            )
+        onset = find_onset(m, order=order, fwhm=fwhm)
+    else:
+        middle = float(np.round(0.5 * (m.wavelength[0] + m.wavelength[-1])))
+        fine = float(np.median(np.sort(np.diff(m.time))[: max(3, m.time.size // 3)]))
+        onset = Onset((time_zero, *[0.0] * order), fwhm or 4.0 * fine, middle)
+    names = [f"chirp_{n}{tag}" for n in range(1, order + 1)]
+    powers = [unit, *(f"{unit}/(100 nm)^{n}" if n > 1 else f"{unit}/(100 nm)" for n in range(1, 9))]
+    width = fwhm or onset.fwhm
+    parameters = [
+        Parameter(
+            f"time_zero{tag}",
+            onset.coefficients[0],
+            unit,
+            low=float(m.time[0]) - 0.1 * span,
+            high=float(m.time[-1]),
+            note=f"at {onset.reference:g} nm",
+        ),
+        *(Parameter(name, onset.coefficients[n], powers[n]) for n, name in enumerate(names, 1)),
+        Parameter(
+            f"irf_fwhm{tag}",
+            width,
+            unit,
+            low=0.02 * width,
+            high=max(50.0 * width, 1e-300),
+            fixed=fix_fwhm,
+        ),
+    ]
+    return Setup(
+        f"time_zero{tag}", tuple(names), f"irf_fwhm{tag}", reference=onset.reference
+    ), parameters
+
+
+def _posed(
+    matrices: Sequence[Matrix],
+    setups: Sequence[Setup],
+    scheme: Scheme,
+    instrument: Sequence[Parameter],
+    given: Mapping[str, float],
+) -> Problem:
+    values = {p.name: given.get(p.name, p.value) for p in instrument}
+    span = max(float(m.time[-1] - m.time[0]) for m in matrices)
+    step = min(float(np.diff(m.time).min()) for m in matrices)
+    open_ = [
+        p
+        for p in scheme.rates
+        if not p.fixed and p.name not in given and p.name not in scheme.given
+    ]
+    found: dict[str, float] = {}
+    if open_:
+        known = [given.get(p.name, p.value) for p in scheme.rates if p not in open_]
+        guesses = start_rates(matrices, setups, values, len(open_), [k for k in known if k > 0])
+        found = dict(zip((p.name for p in open_), guesses, strict=True))
+        if scheme != parallel(len(scheme.rates), scheme.time_unit) and len(open_) > 1:
+            found = _best_order(matrices, setups, scheme, values, found, given)
+    rates = [
+        replace(
+            p,
+            value=float(
+                found.get(
+                    p.name, given.get(p.name, p.value if p.fixed else max(p.value, 1e-3 / span))
+                )
+            ),
+            low=p.low if p.fixed else max(p.low, 1e-3 / span),
+            high=p.high if p.fixed else min(p.high, 20.0 / step),
+        )
+        for p in scheme.rates
+    ]
+    fractions = [Parameter(n, given.get(n, 1.0), "", low=0.0) for n in scheme.fractions]
+    tools = [replace(p, value=float(given.get(p.name, p.value))) for p in instrument]
+    return _problem(matrices, setups, scheme, (*rates, *fractions, *tools))
+
+
+def _best_order(
+    matrices: Sequence[Matrix],
+    setups: Sequence[Setup],
+    scheme: Scheme,
+    values: Mapping[str, float],
+    found: Mapping[str, float],
+    given: Mapping[str, float],
+) -> dict[str, float]:
+    """Return the rates dealt out to the reactions in the order that fits best."""
+    import itertools
+
+    names = list(found)
+    held = {p.name: p.value for p in scheme.rates} | dict.fromkeys(scheme.fractions, 1.0)
+    held = {**held, **given, **values}
+    absent = _absent(scheme, np.unique(np.concatenate([m.wavelength for m in matrices])))
+    problem = Projection(matrices, setups, scheme.modes, len(scheme.species), (), absent)
+    best: tuple[float, dict[str, float]] | None = None
+    for order in itertools.islice(itertools.permutations(found.values()), 24):
+        trial = dict(zip(names, order, strict=True))
+        cost = problem.evaluate({**held, **trial}, (), False)[0]
+        if best is None or cost < best[0] * (1.0 - 1e-9):
+            best = (cost, trial)
+    assert best is not None
+    return best[1]
+
+
+def _absent(scheme: Scheme, wavelength: Floats) -> NDArray[np.bool_] | None:
+    if not scheme.zeros:
+        return None
+    absent = np.zeros((len(scheme.species), wavelength.size), bool)
+    for name, low, high in scheme.zeros:
+        absent[scheme.species.index(name)] |= (wavelength >= low) & (wavelength <= high)
+    return absent
+
+
+def _problem(
+    matrices: Sequence[Matrix],
+    setups: Sequence[Setup],
+    scheme: Scheme,
+    parameters: tuple[Parameter, ...],
+) -> Problem:
+    kinetic = (*(p.name for p in scheme.rates), *scheme.fractions)
+    absent = _absent(scheme, np.unique(np.concatenate([m.wavelength for m in matrices])))
+    projection = Projection(matrices, setups, scheme.modes, len(scheme.species), kinetic, absent)
+    positive = frozenset(
+        [p.name for p in scheme.rates if p.value > 0 or not p.fixed]
+        + [s.width for s in setups if s.width]
+    )
+    return Problem(projection, scheme, parameters, positive)
+
+
+def solve(problem: Problem, *, max_evaluations: int = 200, progress: Progress = silent) -> Descent:
+    """Return where the descent from the problem's start values ends."""
+    free = problem.free
+    if not free:
+        raise InputError("every parameter is fixed", remedy="free at least one")
+    by_name = {p.name: p for p in problem.parameters}
+    start = np.array([problem.inner(n, by_name[n].value) for n in free])
+    low = np.array([problem.inner(n, by_name[n].low) for n in free])
+    high = np.array([problem.inner(n, by_name[n].high) for n in free])
+    projection = problem.projection
+    if projection.points <= projection.amplitudes_used + len(free):
+        raise InputError(
+            f"{projection.points} points cannot determine {projection.amplitudes_used} "
+            f"amplitudes and {len(free)} parameters",
+            remedy="use fewer components",
+        )
+    last: dict[bytes, tuple[float, Floats, Floats]] = {}
+
+    def evaluate(x: Floats, derivatives: bool) -> tuple[float, Floats | None, Floats | None]:
+        # derivatives cost little beside the columns, so both come from one pass
+        key = x.tobytes()
+        if key not in last:
+            values = problem.values(x)
+            cost, gradient, curvature, _ = projection.evaluate(values, free, True)
+            assert gradient is not None
+            assert curvature is not None
+            slope = np.array([values[n] if n in problem.logarithmic else 1.0 for n in free])
+            last.clear()
+            last[key] = (cost, gradient * slope, curvature * np.outer(slope, slope))
+        return last[key]
+
+    return descend(
+        evaluate,
+        start,
+        low,
+        high,
+        relative=not all(m.known for m in projection.matrices),
+        dof=projection.points - projection.amplitudes_used - len(free),
+        floor=1e-14 * projection.total,
+        max_evaluations=max_evaluations,
+        progress=progress,
+        doing="fitting the matrix",
+    )
+
+
+def conclude(
+    problem: Problem, end: Descent, warnings: Sequence[str], extra: Mapping[str, object]
+) -> Fit:
+    """Return the whole result at the end of a descent."""
+    projection, free = problem.projection, problem.free
+    values = problem.values(end.x)
+    by_name = {p.name: p for p in problem.parameters}
+    low = np.array([problem.inner(n, by_name[n].low) for n in free])
+    high = np.array([problem.inner(n, by_name[n].high) for n in free])
+    known = all(m.known for m in projection.matrices)
+    dof = projection.points - projection.amplitudes_used - len(free)
+    scale = 1.0 if known else end.cost / dof
+    bad = errors_of(free, end, low, high, scale)
+    slope = np.array([values[n] if n in problem.logarithmic else 1.0 for n in free])
+    covariance = None if bad.covariance is None else bad.covariance * np.outer(slope, slope)
+    parameters = _parameters(problem, values, free, covariance, bad)
+    notes = [n for m in projection.matrices for n in m.notes]
+    remarks = [*bad.warnings, *_remarks(problem, parameters, values)]
+    if not end.converged:
+        remarks.insert(0, f"not converged: {end.message}")
+    _, _, _, solution = projection.evaluate(values, free, True, solution=True)
+    assert solution is not None
+    if isinstance(problem.scheme, Scheme) and _is_parallel(problem.scheme):
+        parameters = _lifetimes_sorted(problem, parameters)
+    else:
+        parameters |= _lifetimes(problem, parameters)
+    content = _spectra(problem, solution, covariance, free, scale, values)
+    remarks += _residual_remarks(problem, solution, scale)
+    residual = np.concatenate([r.ravel() for r in solution.residuals])
+    n = projection.points
+    likelihood = -0.5 * end.cost if known else -0.5 * n * (np.log(max(end.cost, 1e-300) / n) + 1.0)
+    total = projection.amplitudes_used + len(free)
+    return Fit(
+        model=_title(problem.scheme),
+        parameters=parameters,
+        covariance=covariance,
+        free=free,
+        converged=end.converged,
+        message=end.message,
+        statistic="chi2" if known else "squares",
+        cost=end.cost,
+        points=n,
+        dof=dof,
+        log_likelihood=float(likelihood),
+        residual=residual,
+        warnings=tuple(dict.fromkeys([*warnings, *remarks])),
+        extra={
+            **content,
+            **extra,
+            "notes": notes,
+            "evaluations": end.evaluations,
+            "amplitudes": projection.amplitudes_used,
+            "bic_with_amplitudes": float(total * np.log(n) - 2.0 * likelihood),
+            "noise_scale": float(np.sqrt(scale)),
+        },
+    )
+
+
+def _is_parallel(scheme: Scheme) -> bool:
+    return scheme == parallel(len(scheme.rates), scheme.time_unit)
+
+
+def _title(scheme: Scheme) -> str:
+    if _is_parallel(scheme):
+        return f"{len(scheme.rates)} independent decays"
+    return "target model " + "; ".join(str(scheme).splitlines())
+
+
+def _parameters(
+    problem: Problem,
+    values: Mapping[str, float],
+    free: Sequence[str],
+    covariance: Floats | None,
+    bad: Errors,
+) -> dict[str, Parameter]:
+    done: dict[str, Parameter] = {}
+    for p in problem.parameters:
+        error, note = None, p.note
+        if p.name in free:
+            k = list(free).index(p.name)
+            variance = np.nan if covariance is None else covariance[k, k]
+            error = float(np.sqrt(variance)) if variance >= 0 else None
+            note = bad.notes.get(k, p.note)
+        done[p.name] = replace(p, value=values[p.name], error=error, note=note)
+    return done
+
+
+def _lifetimes(problem: Problem, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return 1/k of every rate, named ``tau(k)``."""
+    out: dict[str, Parameter] = {}
+    for rate in problem.scheme.rates:
+        p = parameters[rate.name]
+        if p.value > 0:
+            error = None if p.error is None else p.error / p.value**2
+            name = f"tau({rate.name})"
+            out[name] = Parameter(
+                name, 1.0 / p.value, problem.scheme.time_unit, error, fixed=p.fixed, note=p.note
+            )
+    return out
+
+
+def _lifetimes_sorted(
+    problem: Problem, parameters: Mapping[str, Parameter]
+) -> dict[str, Parameter]:
+    """Return all parameters with ``tau_i`` beside ``k_i``."""
+    out = dict(parameters)
+    for i, rate in enumerate(problem.scheme.rates, 1):
+        p = parameters[rate.name]
+        error = None if p.error is None else p.error / p.value**2
+        out[f"tau_{i}"] = Parameter(
+            f"tau_{i}", 1.0 / p.value, problem.scheme.time_unit, error, note=p.note
+        )
+    return out
+
+
+def _remarks(
+    problem: Problem, parameters: Mapping[str, Parameter], values: Mapping[str, float]
+) -> list[str]:
+    """Return warnings on lifetimes beyond the window or within the response, and run-aways."""
+    out: list[str] = []
+    matrices, setups = problem.projection.matrices, problem.projection.setups
+    unit = problem.scheme.time_unit
+    window = max(float(m.time[-1]) for m in matrices)
+    response = min((values[s.width] for s in setups if s.width), default=0.0)
+    for rate in problem.scheme.rates:
+        p = parameters[rate.name]
+        if p.fixed or p.value <= 0:
+            continue
+        tau = 1.0 / p.value
+        if tau > window:
+            out.append(
+                f"{p.name}: lifetime {tau:.4g} {unit} is longer than the last delay "
+                f"({window:.4g} {unit}); it is a lower limit at best"
+            )
+        if response and tau < 0.3 * response:
+            out.append(
+                f"{p.name}: lifetime {tau:.4g} {unit} is far inside the response "
+                f"({response:.4g} {unit}); it may stand for a coherent artefact"
+            )
+        if p.error is not None and p.error > 0.5 * p.value:
+            out.append(f"{p.name} has an error of {100 * p.error / p.value:.0f} %: run-away")
+    return out
+
+
+def _residual_remarks(problem: Problem, solution: Solution, scale: float) -> list[str]:
+    from heterodot.fitting import autocorrelation_test
+
+    out = []
+    for m, r in zip(problem.projection.matrices, solution.residuals, strict=True):
+        z = np.array([autocorrelation_test(row[row != 0], 4) for row in r if (row != 0).sum() > 20])
+        z = z[np.isfinite(z)]
+        if z.size and float(np.mean(z > 4.0)) > 0.1:
+            tag = f" of '{m.name}'" if m.name else ""
+            out.append(
+                f"residuals{tag} are not random at {100 * np.mean(z > 4.0):.0f} % of the "
+                "wavelengths: the model is incomplete and errors are too small"
+            )
+        if m.known and scale == 1.0:
+            reduced = float((r * r).sum() / max(m.mask.sum(), 1))
+            if reduced > 1.5:
+                out.append(f"residuals are {np.sqrt(reduced):.2g} times the stated noise")
+    return out
+
+
+def _spectra(
+    problem: Problem,
+    solution: Solution,
+    covariance: Floats | None,
+    free: Sequence[str],
+    scale: float,
+    values: Mapping[str, float],
+) -> dict[str, object]:
+    """Return species' spectra with errors, decay-associated spectra, residuals and models."""
+    projection, scheme = problem.projection, problem.scheme
+    n = len(scheme.species)
+    variance = solution.variance * scale
+    if covariance is not None:
+        ok = np.flatnonzero(np.isfinite(np.diag(covariance)))
+        part = solution.response[:, :, ok]
+        variance = variance + np.einsum(
+            "glp,pq,glq->gl", part, covariance[np.ix_(ok, ok)], part, optimize=True
+        )
+    first = projection.matrices[0]
+    rates, weights = scheme.modes(first.name, values)
+    content: dict[str, object] = {
+        "wavelength": projection.wavelength,
+        "species": list(scheme.species),
+        "spectra": solution.amplitudes[:, :n].T,
+        "spectra_error": np.sqrt(variance[:, :n]).T,
+        "mode_rates": rates,
+        "decay_associated": weights @ solution.amplitudes[:, :n].T,
+        "unit": first.unit,
+        "time_unit": scheme.time_unit,
+        "datasets": {},
+    }
+    column = n
+    sets: dict[str, dict[str, object]] = {}
+    for b, m in enumerate(projection.matrices):
+        s = projection.setups[b]
+        at = np.searchsorted(projection.wavelength, np.round(m.wavelength, 6))
+        sigma = m.sigma if m.sigma.ndim == 2 else np.broadcast_to(m.sigma, m.values.shape)
+        residual = solution.residuals[b][at].T
+        zero = projection.zero(b, values)[at]
+        rates, weights = scheme.modes(m.name, values)
+        sets[m.name] = {
+            "time": m.time,
+            "wavelength": m.wavelength,
+            "data": np.where(m.mask, m.values, np.nan),
+            "model": np.where(m.mask, m.values - residual * sigma, np.nan),
+            "residual": residual,
+            "time_zero": zero,
+            "populations": weights.T @ np.exp(-np.outer(rates, np.maximum(m.time, 0.0))),
+            "artefact": solution.amplitudes[at][:, column : column + s.artefact].T,
+        }
+        column += s.artefact
+        if s.offset:
+            sets[m.name]["offset"] = solution.amplitudes[at][:, column]
+            column += 1
+    content["datasets"] = sets
+    return content
