@@ -118,6 +118,7 @@ class Page:
         self,
         frames: Sequence[tuple[str, Particle]],
         colorings: Sequence[tuple[str, ArrayLike, Sequence[str], Sequence[tuple[str, str]]]] = (),
+        surfaces: Sequence[tuple[str, str, ArrayLike, ArrayLike]] = (),
         across: ArrayLike | None = None,
     ) -> None:
         """Add the 3-D view of one particle, with several sets of positions to choose among.
@@ -128,10 +129,21 @@ class Page:
             The same atoms in different positions (built, relaxed); the last is shown first.
         colorings : sequence of (name, values, ramp, legend)
             Per-atom values in 0..1, the colors of the ramp, and legend rows (label, color).
+        surfaces : sequence of (name, color, vertices, triangles)
+            Translucent surfaces (see `heterodot.report.isosurface`), off until ticked.
         across : (3,) array, optional
             Direction to show from left to right at first (the normal of an interface).
         """
         self._data["particle"] = _viewer_data(frames, colorings)
+        self._data["particle"]["surfaces"] = [
+            {
+                "name": name,
+                "color": color,
+                "vertices": _pack(vertices),
+                "faces": base64.b64encode(np.asarray(faces, dtype="<u4").tobytes()).decode(),
+            }
+            for name, color, vertices, faces in surfaces
+        ]
         if across is not None:
             self._data["particle"]["start"] = _start(np.asarray(across, dtype=float))
         n = len(frames[-1][1])
@@ -140,7 +152,7 @@ class Page:
 <canvas tabindex="0" role="img" aria-label="The particle in three dimensions, {n} atoms"></canvas>
 <div class="tip" aria-live="polite"></div></div><aside>
 <b>{n} atoms</b><label>Color by</label><select class="by" aria-label="Color by"></select>
-<div class="legend"></div>
+<div class="legend"></div><div class="skins"></div>
 <label>Structure</label><select class="frame" aria-label="Structure"></select>
 <label>Sphere size</label><input class="size" type="range" min="0.25" max="1.3" step="0.01" value="0.75" aria-label="Sphere size">
 <label>Cut open</label><input class="cut" type="range" min="-0.95" max="1" step="0.01" value="1" aria-label="Cut open">

@@ -56,7 +56,7 @@ def _summary(page: Page, result: StudyResult) -> None:
         ("Relation found, rank", f"{epitaxy['chosen_rank']} of {epitaxy['matches']}"),
         ("Mismatch", " / ".join(f"{100 * m:+.2f} %" for m in chosen["mismatch"])),
         ("Coincidence cell", f"{chosen['area']:.1f} Å²"),
-        ("Net formal charge", f"{report['charge']['value']:+g} e"),
+        ("Net formal charge", f"{report['charge']['value']:g} e"),
         ("Alignment", electronic["alignment"]["type"]),
         ("Lowest transition", _value(lowest_transition(electronic["levels"]))),
     ]
@@ -115,7 +115,9 @@ def _particle(page: Page, result: StudyResult) -> None:
         ),
     ]
     normal = np.array(_normal(result))
-    page.viewer([("built", built), ("relaxed", relaxed)], colorings, across=normal)
+    page.viewer(
+        [("built", built), ("relaxed", relaxed)], colorings, surfaces=_clouds(result), across=normal
+    )
     report = result.stages["particle"].summary["report"]
     rows = []
     for domain in report["domains"]:
@@ -130,6 +132,22 @@ def _particle(page: Page, result: StudyResult) -> None:
         "the same atoms in a box.",
         "small soft",
     )
+
+
+def _clouds(result: StudyResult) -> list[tuple[str, str, Any, Any]]:
+    """Return the surfaces that enclose half of the lowest electron and hole state."""
+    from heterodot.report.isosurface import isosurface
+
+    clouds = []
+    for carrier, color in (("electron", "#2171B5"), ("hole", "#D94801")):
+        path = result.stages["electronic"].path(f"{carrier}_density.npz")
+        with np.load(path, allow_pickle=False) as kept:
+            values = np.pad(kept["values"], 1)  # so that the surface closes at the grid's edge
+            spacing = float(kept["spacing"])
+            origin = kept["origin"] - spacing
+            vertices, faces = isosurface(values, float(kept["level"]), spacing, origin)
+        clouds.append((f"half of the {carrier}", color, vertices, faces))
+    return clouds
 
 
 def interface_words(interface: dict[str, Any]) -> str:

@@ -313,6 +313,16 @@ def electronic(job: Job) -> Mapping[str, Any]:
         [at_atoms(found, carrier, body.positions) for carrier in ("electron", "hole")]
     )
     np.save(job.folder / "density_at_atoms.npy", densities.astype(np.float32), allow_pickle=False)
+    for carrier in ("electron", "hole"):
+        density = found.density(carrier, 0)
+        np.savez_compressed(
+            job.folder / f"{carrier}_density.npz",
+            allow_pickle=False,
+            values=np.asarray(density.values, dtype=np.float32),
+            spacing=density.spacing,
+            origin=np.asarray(density.origin),
+            level=density.isovalue(0.5),
+        )
     return document  # type: ignore[no-any-return]
 
 

@@ -27,6 +27,7 @@
     });
     const spin = viewer(box, {
       positions: frames[frames.length - 1].at, radius, colorings, start: p.start,
+      surfaces: p.surfaces.map(s => ({ color: css(s.color).map(x => x / 255), vertices: floats(s.vertices), faces: new Uint32Array(bytes(s.faces).buffer) })),
       label: i => `${p.elements[p.element[i]].symbol} ${i + 1}: ${p.domains[p.domain[i]] || "ligand"}, ${p.roles[p.role[i]]}, charge ${p.charge[i] > 0 ? "+" : ""}${p.charge[i]}`,
     });
     const legend = box.querySelector(".legend");
@@ -39,13 +40,24 @@
       }));
       spin.set({ coloring: k });
     }
+    const size = box.querySelector(".size"), skins = box.querySelector(".skins");
+    p.surfaces.forEach((s, k) => {
+      const row = document.createElement("label"), tick = document.createElement("input"), dot = document.createElement("i");
+      tick.type = "checkbox"; dot.style.background = s.color;
+      tick.onchange = () => {   // atoms shrink so that the surface is seen
+        if (tick.checked && +size.value > 0.35) { size.value = 0.3; spin.set({ size: 0.3 }); }
+        spin.set({ surface: [k, tick.checked] });
+      };
+      row.append(tick, dot, s.name);
+      skins.append(row);
+    });
     const by = box.querySelector(".by"), frame = box.querySelector(".frame");
     colorings.forEach((c, k) => by.add(new Option(c.name, k)));
     frames.forEach((f, k) => frame.add(new Option(f.name, k)));
     frame.value = frames.length - 1;
     by.onchange = () => show(+by.value);
     frame.onchange = () => spin.set({ positions: frames[+frame.value].at });
-    box.querySelector(".size").oninput = e => spin.set({ size: +e.target.value });
+    size.oninput = e => spin.set({ size: +e.target.value });
     box.querySelector(".cut").oninput = e => spin.set({ cut: +e.target.value });
     box.querySelector(".reset").onclick = () => { box.querySelector(".cut").value = 1; spin.reset(); };
     box.querySelector(".save").onclick = () => {

@@ -1,6 +1,7 @@
 // A small WebGL viewer of one particle: spheres as impostors, one draw call, no libraries.
 // viewer(root, data): data = {positions: Float32Array(3n), radius: Float32Array(n),
-//   colorings: [{name, colors: Uint8Array(3n), legend: [[label, css]]}], labels(i) -> text}
+//   colorings: [{name, colors: Uint8Array(3n), legend: [[label, css]]}], label(i) -> text,
+//   surfaces: [{name, color: [r, g, b], vertices: Float32Array(3m), faces: Uint32Array(3k)}]}
 "use strict";
 function viewer(root, data) {
   const canvas = root.querySelector("canvas");
@@ -29,8 +30,20 @@ function viewer(root, data) {
     tip.textContent = "This browser has no WebGL2; the particle is shown flat.";
     return flat();
   }
-  const program = gl.createProgram();
-  for (const [kind, text] of [[gl.VERTEX_SHADER, `#version 300 es
+  function build(sources) {
+    const made = gl.createProgram();
+    for (const [kind, text] of sources) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, text);
+      gl.compileShader(shader);
+      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
+      gl.attachShader(made, shader);
+    }
+    gl.linkProgram(made);
+    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made));
+    return made;
+  }
+  const program = build([[gl.VERTEX_SHADER, `#version 300 es
     in vec2 corner; in vec3 place; in float radius; in vec3 color;
     uniform mat3 turn; uniform vec3 mid; uniform vec2 scale; uniform vec2 pan;
     uniform float size; uniform float reach; uniform float cut;
@@ -57,15 +70,7 @@ function viewer(root, data) {
       float fog = 0.72 + 0.28 * smoothstep(-reach, reach, depth);
       float rim = smoothstep(1.0, 0.86, r2) * 0.35 + 0.65;
       paint = vec4((tint * light * rim + shine) * fog + (1.0 - fog) * 0.9, 1.0);
-    }`]]) {
-    const shader = gl.createShader(kind);
-    gl.shaderSource(shader, text);
-    gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
-    gl.attachShader(program, shader);
-  }
-  gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
+    }`]]);
   gl.useProgram(program);
   const spot = name => gl.getUniformLocation(program, name);
   const where = {};
@@ -79,11 +84,85 @@ function viewer(root, data) {
     gl.vertexAttribDivisor(at, per);
     return b;
   }
+  gl.bindVertexArray(gl.createVertexArray());
   buffer("corner", new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]), 2, 0, gl.FLOAT, false);
   const placeBuffer = buffer("place", data.positions, 3, 1, gl.FLOAT, false);
   buffer("radius", data.radius, 1, 1, gl.FLOAT, false);
   const colorBuffer = buffer("color", data.colorings[0].colors, 3, 1, gl.UNSIGNED_BYTE, true);
   gl.enable(gl.DEPTH_TEST);
+  gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+  const atoms = { vertexArray: gl.getParameter(gl.VERTEX_ARRAY_BINDING) };
+  const skins = (data.surfaces || []).map(skin);
+  gl.bindVertexArray(atoms.vertexArray);
+
+  function skin(surface) {      // a translucent surface with smooth normals
+    const v = surface.vertices, f = surface.faces, normals = new Float32Array(v.length);
+    for (let t = 0; t < f.length; t += 3) {
+      const [a, b, c] = [3 * f[t], 3 * f[t + 1], 3 * f[t + 2]];
+      const p = [0, 1, 2].map(k => v[b + k] - v[a + k]), q = [0, 1, 2].map(k => v[c + k] - v[a + k]);
+      const cross = [p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0]];
+      for (const at of [a, b, c]) for (let k = 0; k < 3; k++) normals[at + k] += cross[k];
+    }
+    const made = build([[gl.VERTEX_SHADER, `#version 300 es
+      in vec3 place; in vec3 normal;
+      uniform mat3 turn; uniform vec3 mid; uniform vec2 scale; uniform vec2 pan; uniform float reach;
+      out vec3 up; out float depth;
+      void main() {
+        vec3 p = turn * (place - mid);
+        up = turn * normal; depth = p.z;
+        gl_Position = vec4(p.xy * scale + pan, -p.z / (reach * 1.6), 1.0);
+      }`], [gl.FRAGMENT_SHADER, `#version 300 es
+      precision highp float;
+      in vec3 up; in float depth;
+      uniform vec3 color; uniform float reach; uniform float cut;
+      out vec4 paint;
+      void main() {
+        if (depth > cut * reach) discard;
+        vec3 n = normalize(up);
+        float light = 0.55 + 0.45 * abs(dot(n, normalize(vec3(-0.45, 0.55, 0.75))));
+        float edge = 1.0 - abs(n.z);
+        paint = vec4(color * light, 0.38 + 0.45 * edge * edge);
+      }`]]);
+    const vertexArray = gl.createVertexArray();
+    gl.bindVertexArray(vertexArray);
+    for (const [name, array] of [["place", v], ["normal", normals]]) {
+      const at = gl.getAttribLocation(made, name);
+      gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+      gl.bufferData(gl.ARRAY_BUFFER, array, gl.STATIC_DRAW);
+      gl.enableVertexAttribArray(at);
+      gl.vertexAttribPointer(at, 3, gl.FLOAT, false, 0, 0);
+    }
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, f, gl.STATIC_DRAW);
+    const at = {};
+    for (const name of ["turn", "mid", "scale", "pan", "reach", "cut", "color"]) at[name] = gl.getUniformLocation(made, name);
+    return { made, vertexArray, at, count: f.length, color: surface.color, shown: false };
+  }
+  function drawSkins() {
+    if (!skins.some(s => s.shown)) return;
+    gl.enable(gl.BLEND);
+    gl.enable(gl.CULL_FACE);
+    gl.depthMask(false);
+    for (const side of [gl.FRONT, gl.BACK]) for (const s of skins) {   // far sides first
+      if (!s.shown) continue;
+      gl.cullFace(side);
+      gl.useProgram(s.made);
+      gl.bindVertexArray(s.vertexArray);
+      gl.uniformMatrix3fv(s.at.turn, false, matrix());
+      gl.uniform3fv(s.at.mid, mid);
+      gl.uniform2fv(s.at.scale, scales());
+      gl.uniform2fv(s.at.pan, view.pan);
+      gl.uniform1f(s.at.reach, reach);
+      gl.uniform1f(s.at.cut, view.cut);
+      gl.uniform3fv(s.at.color, s.color);
+      gl.drawElements(gl.TRIANGLES, s.count, gl.UNSIGNED_INT, 0);
+    }
+    gl.depthMask(true);
+    gl.disable(gl.CULL_FACE);
+    gl.disable(gl.BLEND);
+    gl.useProgram(program);
+    gl.bindVertexArray(atoms.vertexArray);
+  }
 
   function matrix() {           // quaternion to rotation, column-major for GL
     const [w, x, y, z] = view.turn;
@@ -112,6 +191,7 @@ function viewer(root, data) {
     gl.uniform1f(where.reach, reach);
     gl.uniform1f(where.cut, view.cut);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, n);
+    drawSkins();
     root.dataset.drawn = String(n);
   }
   function redraw() { if (!pending) { pending = true; requestAnimationFrame(draw); } }
@@ -192,6 +272,7 @@ function viewer(root, data) {
         gl.bindBuffer(gl.ARRAY_BUFFER, placeBuffer);
         gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
       }
+      if (change.surface) skins[change.surface[0]].shown = change.surface[1];
       redraw();
     },
     reset() { Object.assign(view, { turn: data.start || [0.86, -0.5, 0.06, 0.1], zoom: 1, pan: [0, 0], cut: 1 }); redraw(); },
