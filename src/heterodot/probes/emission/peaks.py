@@ -359,7 +359,7 @@ def _peak(fit: Fit, k: int, shape: str) -> EmissionPeak:
         at = [centre - low, centre + width - low]
         return float(wavelength_of(max(at[0], 1e-3)) - wavelength_of(at[1]))
 
-    def value(index: int, unit: str) -> Value:
+    def stated(index: int, unit: str) -> Value:
         p = fit[names[index]]
         return Value(p.value, unit, p.error, p.note or ("held fixed" if p.fixed else "not had"))
 
@@ -367,8 +367,8 @@ def _peak(fit: Fit, k: int, shape: str) -> EmissionPeak:
     if shape in ("split", "lognormal"):
         asymmetry = propagate(lambda s: math.exp(s), [inputs[3]], "")
     return EmissionPeak(
-        value(0, "eV"),
-        value(1, "eV"),
+        stated(0, "eV"),
+        stated(1, "eV"),
         propagate(area, inputs, "", covariance=covariance),
         asymmetry,
         propagate(lambda e: float(wavelength_of(e)), inputs[:1], "nm"),
