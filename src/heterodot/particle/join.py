@@ -56,7 +56,10 @@ class Side:
 
 
 def resolve(
-    a: Crystallite, b: Crystallite, capping: tuple[int, float] | None = None
+    a: Crystallite,
+    b: Crystallite,
+    capping: tuple[int, float] | None = None,
+    everyone: Sequence[Crystallite] | None = None,
 ) -> dict[str, Any]:
     """Apply the rules of this module to two crystallites; both are changed in place.
 
@@ -64,6 +67,8 @@ def resolve(
     ----------
     capping : (atomic number, charge), optional
         Halide for rule 4; without one the rule is left out.
+    everyone : sequence of Crystallite, optional
+        All domains of the particle, where there are more than these two.
 
     Returns
     -------
@@ -71,27 +76,31 @@ def resolve(
         Counts of what was done: ``shared``, ``removed_a``, ``removed_b``, ``added_a``,
         ``added_b``, ``placed`` (halide off the lattice).
     """
+    all_ = [a, b] if everyone is None else list(everyone)
     report = {"shared": 0, "removed_a": 0, "removed_b": 0, "added_a": 0, "added_b": 0, "placed": 0}
-    report["shared"] = _merge(a, b)
-    for side, count in zip(("removed_a", "removed_b"), _clashes(a, b), strict=True):
+    near = sides(a, b, empty=False)
+    if near is None:
+        return report
+    report["shared"] = _merge(b, *near)
+    for side, count in zip(("removed_a", "removed_b"), _clashes(a, b, all_), strict=True):
         report[side] += count
-    couple([a, b])
+    couple(all_)
     for side, count in zip(("added_a", "added_b"), _complete(a, b), strict=True):
         report[side] += count
-    couple([a, b])
+    couple(all_)
     for _ in range(4):
-        gone = _prune(a, b)
+        gone = _prune(a, b, all_)
         report["removed_a"] += gone[0]
         report["removed_b"] += gone[1]
         placed = _place_halide(a, b, *capping) if capping is not None else 0
         report["placed"] += placed
-        couple([a, b])
+        couple(all_)
         if placed == 0:
             break
     return report
 
 
-def _prune(a: Crystallite, b: Crystallite) -> tuple[int, int]:
+def _prune(a: Crystallite, b: Crystallite, all_: Sequence[Crystallite]) -> tuple[int, int]:
     """Remove what is too weakly bound in either, until nothing is."""
     total = [0, 0]
     while True:
@@ -100,7 +109,7 @@ def _prune(a: Crystallite, b: Crystallite) -> tuple[int, int]:
             return total[0], total[1]
         total[0] += gone[0]
         total[1] += gone[1]
-        couple([a, b])
+        couple(all_)
 
 
 def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] | None:
@@ -133,11 +142,7 @@ def _pairs(p: Array, q: Array, reach: float) -> tuple[Ints, Ints, Array]:
     return found["i"].astype(np.int64), found["j"].astype(np.int64), np.asarray(found["v"])
 
 
-def _merge(a: Crystallite, b: Crystallite) -> int:
-    near = sides(a, b, empty=False)
-    if near is None:
-        return 0
-    sa, sb = near
+def _merge(b: Crystallite, sa: Side, sb: Side) -> int:
     i, j, d = _pairs(sa.points, sb.points, MERGE)
     same = (sa.number[i] == sb.number[j]) & (sa.charge[i] > 0)
     shared = 0
@@ -149,7 +154,7 @@ def _merge(a: Crystallite, b: Crystallite) -> int:
             continue
         taken_a.add(x)
         taken_b.add(y)
-        b.flat[sb.flat[y]] = 0
+        b.empty(sb.flat[y : y + 1])
         shared += 1
     return shared
 
@@ -161,12 +166,12 @@ def closest(sa: Side, sb: Side, i: Ints, j: Ints) -> Array:
     return np.asarray(np.where(cations, 1.0, CONTACT) * total)
 
 
-def _clashes(a: Crystallite, b: Crystallite) -> tuple[int, int]:
+def _clashes(a: Crystallite, b: Crystallite, all_: Sequence[Crystallite]) -> tuple[int, int]:
     gone = [0, 0]
     near = sides(a, b, empty=False)
     if near is None:
         return 0, 0
-    couple([a, b])
+    couple(all_)
     sa, sb = near
     i, j, d = _pairs(sa.points, sb.points, REACH)
     close = d < closest(sa, sb, i, j)
@@ -177,10 +182,10 @@ def _clashes(a: Crystallite, b: Crystallite) -> tuple[int, int]:
         if a.flat[x] == 0 or b.flat[y] == 0:
             continue
         if worth_a[i[k]] < worth_b[j[k]] - 1e-6:
-            a.flat[x] = 0
+            a.empty(np.array([x]))
             gone[0] += 1
         else:
-            b.flat[y] = 0
+            b.empty(np.array([y]))
             gone[1] += 1
     return gone[0], gone[1]
 
@@ -299,48 +304,106 @@ def _place_halide(a: Crystallite, b: Crystallite, number: int, charge: float) ->
     there, sizes = _everything(blocks)
     spots = spots[_room(spots, np.full(len(spots), size), there, sizes, 0.78)]
     lacking = np.flatnonzero(lacks > 0)
-    reach = np.linalg.norm(spots[:, None] - points[lacking][None], axis=2) if len(spots) else None
-    placed = 0
-    free = np.ones(len(spots), dtype=bool)
     empty = np.flatnonzero(~filled & (charges < 0))
-    while reach is not None and free.any() and len(empty):
-        helps = (reach < 1.2 * (radius[lacking] + size)) & (lacks[lacking] > 0)
-        gain = np.where(free, helps.sum(1), 0)
-        k = int(np.argmax(gain))
-        if gain[k] == 0:
-            break
-        holder = empty[np.argmin(np.linalg.norm(points[empty] - spots[k], axis=1))]
-        away = spots[k] - points[holder]
-        if np.linalg.norm(away) > REACH / 2:
-            free[k] = False
+    if len(spots) == 0 or len(empty) == 0:
+        return 0
+    chosen = _cover(spots, points[lacking], 1.2 * (radius[lacking] + size), lacks[lacking], size)
+    return _hold(blocks, owner, flat, points, empty, spots[chosen], number, charge)
+
+
+def _cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) -> list[int]:
+    """Choose spots one by one where they serve most cations that still lack a neighbor."""
+    import heapq
+
+    from scipy.spatial import cKDTree
+
+    i, j, d = _pairs(spots, cations, float(reach.max()))
+    serves = d < reach[j]
+    i, j = i[serves], j[serves]
+    order = np.argsort(i, kind="stable")
+    i, j = i[order], j[order]
+    first = np.searchsorted(i, np.arange(len(spots) + 1))
+    tree = cKDTree(spots)
+    apart = 2 * CONTACT * size + 0.3
+    left = lacks.copy()
+    free = np.ones(len(spots), dtype=bool)
+    heap = [(-int(n), k) for k, n in enumerate(np.diff(first)) if n]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    while heap:
+        gain, k = heapq.heappop(heap)
+        if not free[k]:
             continue
-        block = blocks[owner[holder]]
-        key = int(flat[holder])
+        served = j[first[k] : first[k + 1]]
+        served = served[left[served] > 0]
+        if len(served) < -gain:
+            if len(served):
+                heapq.heappush(heap, (-len(served), k))
+            continue
+        chosen.append(k)
+        left[served] -= 1
+        free[tree.query_ball_point(spots[k], apart)] = False
+    return chosen
+
+
+def _hold(
+    blocks: tuple[Crystallite, Crystallite],
+    owner: Ints,
+    flat: Ints,
+    points: Array,
+    empty: Ints,
+    spots: Array,
+    number: int,
+    charge: float,
+) -> int:
+    """Book each placed ion on the nearest empty anion site, with its displacement from there."""
+    from scipy.spatial import cKDTree
+
+    if len(spots) == 0:
+        return 0
+    distance, nearest = cKDTree(points[empty]).query(spots, k=min(12, len(empty)))
+    distance = np.atleast_2d(distance.reshape(len(spots), -1))
+    nearest = np.atleast_2d(nearest.reshape(len(spots), -1))
+    used: set[int] = set()
+    for spot, row, near in zip(spots, distance, nearest, strict=True):
+        holder = next(
+            (
+                int(n)
+                for d, n in zip(row, near, strict=True)
+                if d < REACH / 2 and int(n) not in used
+            ),
+            None,
+        )
+        if holder is None:
+            continue
+        used.add(holder)
+        at = empty[holder]
+        block, key = blocks[owner[at]], int(flat[at])
         block.flat[key] = number
-        block.moved[key] = away
-        own = block.crystal.require_charges()[key % len(block.crystal)]
-        if block.crystal.numbers[key % len(block.crystal)] != number or own != charge:
+        block.moved[key] = spot - points[at]
+        site = key % len(block.crystal)
+        own = block.crystal.require_charges()[site]
+        if block.crystal.numbers[site] != number or own != charge:
             block.changed[key] = charge
-        empty = empty[empty != holder]
-        lacks[lacking[helps[k]]] -= 1
-        free &= np.linalg.norm(spots - spots[k], axis=1) > 2 * CONTACT * size + 0.3
-        placed += 1
-    return placed
+    return len(used)
 
 
 def _around(points: Array, length: Array, lacks: Ints) -> Array:
     """Points around each lacking cation where a neighbor could be, (n, 3)."""
     lacking = np.flatnonzero(lacks > 0)
-    directions = _directions()
+    # a finer search where it costs little
+    directions, stretches = (
+        (_directions(160), (0.93, 1.0, 1.08, 1.16))
+        if len(lacking) < 300
+        else (_directions(72), (0.93, 1.03, 1.13))
+    )
     shells = [
-        points[x] + stretch * length[x] * directions
-        for x in lacking
-        for stretch in (0.93, 1.0, 1.08, 1.16)
+        points[x] + stretch * length[x] * directions for x in lacking for stretch in stretches
     ]
     return np.concatenate(shells) if shells else np.zeros((0, 3))
 
 
-def _directions(n: int = 120) -> Array:
+def _directions(n: int) -> Array:
     """Unit vectors spread evenly over a sphere (golden spiral), (n, 3)."""
     k = np.arange(n) + 0.5
     z = 1 - 2 * k / n
@@ -362,8 +425,13 @@ def _room(spots: Array, size: Array, there: Array, sizes: Array, factor: float) 
     """Which spots are at least ``factor`` sums of radii from every ion, (n,) bool."""
     from scipy.spatial import cKDTree
 
-    hits = cKDTree(spots).sparse_distance_matrix(cKDTree(there), 4.0, output_type="ndarray")
-    close = hits["v"] < factor * (size[hits["i"]] + sizes[hits["j"]])
     room = np.ones(len(spots), dtype=bool)
-    room[hits["i"][close]] = False
+    low, high = spots.min(0) - 5.0, spots.max(0) + 5.0
+    close = ((there > low) & (there < high)).all(1)
+    for kind in np.unique(sizes[close]):
+        mine = there[close & (sizes == kind)]
+        left = np.flatnonzero(room)
+        limit = factor * (size[left] + kind)
+        distance, _ = cKDTree(mine).query(spots[left], distance_upper_bound=float(limit.max()))
+        room[left[distance < limit]] = False
     return room

@@ -61,6 +61,17 @@ class Placement:
             anchor=self.anchor + step,
         )
 
+    def turned(self, turn: Array, about: Array) -> Placement:
+        """Return the placement turned by a symmetry operation of A about a point."""
+        return dataclasses.replace(
+            self,
+            matrix=turn @ self.matrix,
+            shift=about + turn @ (self.shift - about),
+            normal=turn @ self.normal,
+            level=float((about + turn @ (self.level * self.normal - about)) @ (turn @ self.normal)),
+            anchor=about + turn @ (self.anchor - about),
+        )
+
 
 def place(
     relation: OrientationRelationship,

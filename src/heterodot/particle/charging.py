@@ -1,0 +1,149 @@
+"""Neutrality of a particle of one or more domains: each by itself, then the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from heterodot.crystal import Crystal
+from heterodot.errors import InputError
+from heterodot.particle.crystallite import Crystallite
+from heterodot.particle.join import couple, sides
+from heterodot.particle.neutral import Capping, balance
+
+NEAR = 4.5
+
+
+def capping_of(passivator: str | None, crystals: Sequence[Crystal]) -> Capping | None:
+    """Return the halide that may cap surfaces: the one asked for, or one of the crystals'.
+
+    Raises
+    ------
+    InputError
+        Not a monovalent anion.
+    """
+    from ase.data import atomic_numbers
+
+    from heterodot.charges import STATES
+
+    if passivator is not None:
+        if STATES.get(passivator, (0,))[0] != -1:
+            raise InputError(
+                f"{passivator} is not a monovalent anion",
+                place="passivator",
+                remedy="use F, Cl, Br or I",
+            )
+        return Capping(int(atomic_numbers[passivator]))
+    for crystal in crystals:
+        for number, charge in zip(crystal.numbers, crystal.require_charges(), strict=True):
+            if -1.5 < charge < -0.5:
+                return Capping(int(number), float(charge))
+    return None
+
+
+def neutralize(
+    blocks: Sequence[Crystallite], capping: Capping | None, seed: int, *, inner: bool = False
+) -> list[dict[str, Any]]:
+    """Bring each domain, then the whole, to zero formal charge with ions of the surface.
+
+    Bonds across an interface count for both sides by their Pauling strength, so that a domain
+    that continues into another is not taken for charged.
+
+    Parameters
+    ----------
+    inner : bool
+        Whether all domains but the first lie inside it; they then take halide for chalcogen at
+        their surface, and the outer one balances the rest.
+
+    Raises
+    ------
+    InputError
+        Charge is left that no surface ion can balance.
+    """
+    done: list[dict[str, Any]] = []
+    total = sum(block.charge for block in blocks)
+    for _ in range(6):
+        done += _once(blocks, capping, seed, inner)
+        # an ion that has lost its partners leaves with them
+        loose = sum(block.prune() for block in blocks)
+        if loose == 0:
+            break
+        done.append({"action": "remove", "element": "loose ions", "count": loose})
+    left = sum(b.charge for b in blocks)
+    if abs(left) > 1e-6:
+        raise InputError(
+            f"a charge of {left:+g} e is left of {total:+g} e; no ion of the surface balances it",
+            place="neutrality",
+            remedy="name a halide as passivator, change a size by one layer, or allow a charge "
+            "with neutral=False",
+        )
+    return done
+
+
+def _once(
+    blocks: Sequence[Crystallite], capping: Capping | None, seed: int, inner: bool
+) -> list[dict[str, Any]]:
+    done: list[dict[str, Any]] = []
+    couple(blocks) if len(blocks) > 1 else None
+    if inner:
+        for k, block in enumerate(blocks[1:], 1):
+            want = -float(np.rint(effective(block, blocks)))
+            done += _balance(block, blocks, k, want, capping, seed)
+        left = -sum(b.charge for b in blocks)
+        done += _balance(blocks[0], blocks, 0, left, capping, seed)
+    for k, block in enumerate(blocks if not inner else ()):
+        last = k == len(blocks) - 1
+        want = -sum(b.charge for b in blocks) if last else -float(np.rint(effective(block, blocks)))
+        done += _balance(block, blocks, k, want, capping, seed)
+    for k, block in enumerate(blocks[:-1]):
+        left = -sum(b.charge for b in blocks)
+        if abs(left) < 1e-6:
+            break
+        done += _balance(block, blocks, k, left, capping, seed)
+    return done
+
+
+def effective(block: Crystallite, blocks: Sequence[Crystallite]) -> float:
+    """Return the charge of a domain with bonds across its interfaces shared by strength, e."""
+    flat = block.filled()
+    cross = block.cross[flat]
+    sign = np.sign(block.charges(flat[cross > 0]))
+    return block.charge - float((sign * cross[cross > 0]).sum())
+
+
+def _balance(
+    block: Crystallite,
+    blocks: Sequence[Crystallite],
+    k: int,
+    want: float,
+    capping: Capping | None,
+    seed: int,
+) -> list[dict[str, Any]]:
+    if abs(want) < 1e-6:
+        return []
+    near = blocked = None
+    for m, other in enumerate(blocks):
+        if m == k:
+            continue
+        pair = sides(block, other, empty=True)
+        if pair is None:
+            continue
+        near = np.zeros(block.flat.size, dtype=bool) if near is None else near
+        blocked = np.zeros(block.flat.size, dtype=bool) if blocked is None else blocked
+        side, far = pair
+        from scipy.spatial import cKDTree
+
+        there = far.points[far.filled]
+        if len(there):
+            distance, _ = cKDTree(there).query(side.points)
+            near[side.flat[distance < NEAR]] = True
+            # an empty site this close to an ion of the other domain stays empty
+            blocked[side.flat[(distance < 3.0) & ~side.filled]] = True
+    _, done = balance(block, want, near=near, blocked=blocked, capping=capping, seed=seed)
+    for entry in done:
+        entry["domain"] = block.crystal.formula
+    if len(blocks) > 1:
+        couple(blocks)
+    return done
