@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from heterodot.crystal import Crystal
 from heterodot.epitaxy.coincidence import Match, matches
 from heterodot.epitaxy.layers import Side
+from heterodot.epitaxy.limits import check_bulk, check_effort, check_limits, nearest_beyond
 from heterodot.epitaxy.planes import (
     Lattice,
     SurfaceMesh,
@@ -31,7 +32,7 @@ from heterodot.epitaxy.ranking import (
 )
 from heterodot.epitaxy.registry import primitive_sites, registry, stacking
 from heterodot.epitaxy.relationship import Indices, OrientationRelationship
-from heterodot.errors import InputError, NotFoundError
+from heterodot.errors import NotFoundError
 from heterodot.progress import Progress, silent
 
 
@@ -154,6 +155,7 @@ def search(
     max_strain: float = 0.03,
     same_angle: float = 1.0,
     handed: bool = False,
+    force: bool = False,
     progress: Progress = silent,
 ) -> Search:
     """Return every orientation relationship of two crystals within limits, each once, ranked.
@@ -176,14 +178,17 @@ def search(
         Rotations closer than this about the same planes are one, degrees.
     handed : bool
         List mirror images as relations of their own.
+    force : bool
+        Search even if that would take longer than ``LONGEST``.
     progress : Progress
 
     Raises
     ------
     InputError
-        Limits without meaning.
+        Limits without meaning or too wide (the estimate is in the message), a molecule or layer
+        in a box instead of a crystal.
     NotFoundError
-        Nothing within the limits.
+        Nothing within the limits; the message says which limit to loosen and by how much.
 
     References
     ----------
@@ -196,7 +201,11 @@ def search(
     >>> found.matches[0].label
     '(1 0 0)CsPbBr3 ‖ (1 0 0)PbS, [0 1 0]CsPbBr3 ‖ [0 1 0]PbS'
     """
-    _check_limits(max_index, max_area, max_strain)
+    check_limits(max_index, max_area, max_strain)
+    for crystal in (crystal_a, crystal_b):
+        check_bulk(crystal)
+    if not force:
+        check_effort(crystal_a, crystal_b, max_index, max_area)
     meshes_a = [surface_mesh(crystal_a, p) for p in distinct_planes(crystal_a, max_index)]
     meshes_b = [surface_mesh(crystal_b, p) for p in distinct_planes(crystal_b, max_index)]
     sites_a, sites_b = primitive_sites(crystal_a), primitive_sites(crystal_b)
@@ -243,9 +252,19 @@ def search(
                 }
                 found.append(dataclasses.replace(relation, score=score_of(parts), parts=parts))
     if not found:
-        raise NotFoundError("nothing within the limits", remedy="loosen them")
+        raise NotFoundError(
+            f"no coincidence cell of {crystal_a.formula} and {crystal_b.formula} within "
+            f"{max_area:g} Å² and {100 * max_strain:g} % up to index {max_index}",
+            remedy=nearest_beyond(meshes_a, meshes_b, max_area, max_strain),
+        )
     ranked = numbered(found)
     progress("comparing planes", 1.0)
+    notes = tuple(
+        f"no formal charges are known for {c.formula} ({c.name}): ions are compared without their "
+        "sign, and charge and energy are left out of the score"
+        for c in (crystal_a, crystal_b)
+        if c.charges is None
+    )
     return Search(
         crystal_a,
         crystal_b,
@@ -257,18 +276,8 @@ def search(
         pairs,
         cells,
         same_angle,
+        notes=notes,
     )
-
-
-def _check_limits(max_index: int, max_area: float, max_strain: float) -> None:
-    if max_index < 1:
-        raise InputError(f"{max_index} is not a largest index", place="max_index", remedy="give 1")
-    if not 0 < max_area < math.inf:
-        raise InputError(f"{max_area} Å² is not an area", place="max_area", remedy="give 400")
-    if not 0 < max_strain < 0.5:
-        raise InputError(
-            f"{max_strain} is not a strain", place="max_strain", remedy="give a fraction as 0.03"
-        )
 
 
 def _relation(
