@@ -89,7 +89,7 @@ def xrd(
         metadata = {**dict(result.metadata), "counts_at_maximum": counts, "seed": seed}
         result = dataclasses.replace(result, data=data, metadata=metadata)
         assert isinstance(result, Measurement)
-    bulk = {name: sticks(_crystal(name), setup) for name in phases}
+    bulk = {name: sticks(load_crystal(name), setup) for name in phases}
     if output:
         write_pattern(output, result, [Path(f).name for f in files])
     document: dict[str, Any] = {
@@ -196,7 +196,8 @@ def _b_iso(text: str) -> float | dict[str, float]:
         ) from None
 
 
-def _crystal(name: str) -> Any:
+def load_crystal(name: str) -> Any:
+    """Return the crystal of a catalog name or a CIF path."""
     from heterodot.catalog import crystal
     from heterodot.crystal import Crystal
 

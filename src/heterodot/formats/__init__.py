@@ -19,19 +19,29 @@ if TYPE_CHECKING:
 # A row "suffix:kind" comes before the row of the suffix alone where one suffix is shared.
 READERS: dict[str, str] = {
     ".asc": "heterodot.formats.columns:read",
+    ".brml": "heterodot.formats.brml:read",
     ".csv": "heterodot.formats.columns:read",
     ".dat": "heterodot.formats.columns:read",
     ".dx": "heterodot.formats.jcamp:read",
     ".fs": "heterodot.formats.edinburgh:read",
+    ".fxye": "heterodot.formats.gsas:read",
+    ".gda": "heterodot.formats.gsas:read",
+    ".gsa": "heterodot.formats.gsas:read",
+    ".gsas": "heterodot.formats.gsas:read",
+    ".gss": "heterodot.formats.gsas:read",
     ".jcamp": "heterodot.formats.jcamp:read",
     ".jdx": "heterodot.formats.jcamp:read",
     ".jwb": "heterodot.formats.jasco:read",
     ".jws": "heterodot.formats.jasco:read",
     ".nc": "heterodot.formats.netcdf:read",
+    ".ras": "heterodot.formats.rigaku:read",
+    ".raw": "heterodot.formats.bruker_raw:read",
     ".spc": "heterodot.formats.spc:read",
     ".tsv": "heterodot.formats.columns:read",
     ".txt": "heterodot.formats.columns:read",
+    ".xrdml": "heterodot.formats.xrdml:read",
     ".xy": "heterodot.formats.columns:read",
+    ".xye": "heterodot.formats.columns:read",
 }
 
 

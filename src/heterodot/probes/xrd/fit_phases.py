@@ -132,7 +132,7 @@ def fit(
     data = recorded(measurement)
     if range is not None:
         data = data.between(*range)
-    base, remarks = _setup_for(data, setup)
+    base, remarks = setup_for(data, setup)
     warnings = [*data.notes, *remarks]
     components: list[Component] = [
         *_components(phases, base, shape, spread, texture or {}, tuple(free))
@@ -171,7 +171,7 @@ def _keeps(component: Component, present: bool, silica: bool | str) -> bool:
     return present or (isinstance(component, HumpComponent) and silica is True)
 
 
-def _setup_for(data: Recorded, setup: XrdSetup | None) -> tuple[XrdSetup, list[str]]:
+def setup_for(data: Recorded, setup: XrdSetup | None) -> tuple[XrdSetup, list[str]]:
     """Return the set-up with the data's range, and remarks about the wavelength."""
     span = (float(data.two_theta[0]) - 0.6, float(data.two_theta[-1]) + 0.6)
     span = (max(span[0], 0.05), min(span[1], 179.9))

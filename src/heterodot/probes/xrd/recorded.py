@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,14 +119,24 @@ def recorded(measurement: Measurement) -> Recorded:
     if repeats is not None:
         notes.append(f"{int((repeats - 1).sum())} points at angles met before were averaged")
     sigma, noise = _sigma(y, error, repeats, where, notes)
-    wavelength = measurement.metadata.get("wavelength")
-    return Recorded(
-        x, y, sigma, noise, tuple(notes), float(wavelength) if _is_number(wavelength) else None
-    )
+    return Recorded(x, y, sigma, noise, tuple(notes), _wavelength(measurement))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+def _wavelength(measurement: Measurement) -> float | None:
+    """Return the wavelength (Å) that a file states, as a number, a text or a line's name."""
+    from heterodot.probes.xrd.setup import lines_of
+
+    for key, value in measurement.metadata.items():
+        if not re.search(r"wave\s*-?_?length|lambda|k-?alpha_?1?$", str(key), re.IGNORECASE):
+            continue
+        words = [str(value), *re.split(r"[\s,;()]+", str(value))]
+        for word in words:
+            try:
+                lines = lines_of(word)
+            except InputError:
+                continue
+            return sum(line.wavelength * line.weight for line in lines)
+    return None
 
 
 def _finite(x: Floats, y: Floats, where: str) -> None:
