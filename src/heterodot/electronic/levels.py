@@ -273,7 +273,7 @@ def levels(
     states : int
         Levels of each carrier.
     spacing : float, optional
-        Edge of a voxel, Å; by default as fine as 64³ voxels allow, at least 1 Å.
+        Edge of a voxel, Å; by default as fine as 64³ voxels allow, at least 1.25 Å.
     coulomb : bool
         Also the attraction of electron and hole and their self-polarization (the optical gap).
     materials : mapping, optional
@@ -388,17 +388,15 @@ def barrier(around: Medium, carrier: str) -> Barrier:
 def _states(carrier: str, on_grid: OnGrid, names: tuple[str, ...]) -> tuple[State, ...]:
     sign = 1.0 if carrier == "electron" else -1.0
     solution, well = on_grid.solution, on_grid.well
-    bottom = min(band.edge for band in well.bands)
     made = []
     for k, vector in enumerate(solution.vectors):
         weights = [float((vector**2 * share).sum()) for share in well.cells.shares]
         inside = (1 - solution.outside[k]) / sum(weights)
-        error = float(np.hypot(on_grid.errors[k], 1e-3 * (solution.energies[k] - bottom)))
         made.append(
             State(
                 carrier,
                 k,
-                Value(sign * float(solution.energies[k]), "eV", error),
+                Value(sign * float(solution.energies[k]), "eV", float(on_grid.errors[k])),
                 dict(zip(names, [w * inside for w in weights], strict=True)),
                 float(solution.outside[k]),
                 float(solution.corrections[k]),

@@ -222,13 +222,17 @@ def _pairs(field: Array, axis: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Elements:
-    """Boundary elements: places, normals (out of the medium of ``before``), areas, constants."""
+    """Boundary elements: places, normals (out of the medium of ``before``), areas, constants.
+
+    ``group`` numbers the surface that an element belongs to.
+    """
 
     place: Array
     normal: Array
     area: Array
     before: Array
     after: Array
+    group: NDArray[np.int64]
 
 
 def self_energy(shape: Shape, constants: Sequence[float], outside: float) -> tuple[Shape, Array]:
@@ -298,20 +302,32 @@ def _elements(shape: Shape, constants: Sequence[float], outside: float) -> _Elem
     within = np.where(shape.inside > 1e-3, within, np.nan)
     grid = np.stack(np.meshgrid(*shape.coordinates(), indexing="ij"))
     parts = [_gather(grid, outward, shape.surface * h**2, shape.inside, within, outside, h)]
+    share = _spread(share, shape.inside > 0.3)
     for k in range(len(constants) - 1):
-        filled = shape.fractions[k]
-        rise: Any = np.gradient(np.where(shape.inside > 0.3, share[k], 0.0))
+        rise: Any = np.gradient(share[k])
         slopes = -np.stack(rise)
-        inner = shape.inside > 0.9
-        area = np.sqrt((slopes**2).sum(axis=0)) * h**2 * inner
-        area[(share[k] < 0.02) | (share[k] > 0.98)] = 0.0
+        area = np.sqrt((slopes**2).sum(axis=0)) * h**2 * shape.inside
         others = [j for j in range(len(constants)) if j != k]
         weight = np.maximum(share[others].sum(axis=0), 1e-6)
         beyond = np.tensordot(np.asarray(constants)[others], share[others], axes=1) / weight
-        flat = np.full(filled.shape, float(constants[k]))
+        known = share[others].sum(axis=0) > 0.02
+        if not known.any():
+            continue
+        beyond = _spread(beyond[None], known)[0]
+        flat = np.full(area.shape, float(constants[k]))
         parts.append(_gather(grid, slopes, area, share[k], flat, beyond, h))
     joined = [np.concatenate([part[i] for part in parts]) for i in range(5)]
-    return _Elements(*joined)
+    group = np.repeat(np.arange(len(parts)), [len(part[2]) for part in parts])
+    place, normal, area, before, after = joined
+    return _Elements(place, normal, area, before, after, group)
+
+
+def _spread(fields: Array, known: NDArray[np.bool_]) -> Array:
+    """Return fields with every unknown voxel given the value of the nearest known one."""
+    from scipy.ndimage import distance_transform_edt
+
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return np.asarray(fields[(slice(None), *nearest)])
 
 
 def _gather(
@@ -350,9 +366,11 @@ def _images(elements: _Elements, points: Array, local: Array) -> Array:
     # field along the normal at i of a unit charge at j, over 4 pi epsilon_0
     field = (gap * elements.normal[:, None, :]).sum(axis=2) / distance**3
     np.fill_diagonal(field, 0.0)
-    # own contribution of a curved element: a disk on a ball of the same area has field
-    # sigma/(4 eps0) * sqrt(area/(4 pi))/R on average; Gauss's sum rule gives it without R
-    own = 2 * np.pi - (elements.area[:, None] * field).sum(axis=0)
+    # an element's own field follows from Gauss: a closed surface sees 2 pi (outward normals) or
+    # -2 pi from a point on it, a flat open one nothing
+    same = elements.group[:, None] == elements.group[None, :]
+    seen = (elements.area[:, None] * field * same).sum(axis=0)
+    own = 2 * np.pi * np.round(seen / (2 * np.pi)) - seen
     own = np.clip(own, -np.pi, np.pi) / elements.area
     field[np.arange(n), np.arange(n)] = own
     matrix = np.eye(n) + (contrast[:, None] / (2 * np.pi)) * field * elements.area[None, :]

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from heterodot.particle import Particle
 
 MARGIN = 1.5  # Å between the surface and the border of the box
+SHARPEST = 0.1  # 1/Å; a sharper edge is finer than the tail outside and counts as this
 SMALLEST = 6.0  # voxels across the smallest domain below which nothing is computed
 POINTS = 64**3  # voxels that a grid of unspecified spacing may have
-FINEST = 1.0  # Å, the spacing below which an unspecified grid is not refined
+FINEST = 1.25  # Å, the spacing below which an unspecified grid is not refined
 
 Field = NDArray[Any]
 
@@ -244,7 +245,7 @@ def _between(field: Field, axis: int) -> Field:
 
 def _mean_curvature(slope: Any, steep: Field, spacing: float) -> Field:
     total = -sum(np.gradient(slope[k] / steep, spacing, axis=k) for k in range(3)) / 2
-    return np.asarray(np.clip(total, -0.3, 0.3), dtype=np.float32)
+    return np.asarray(np.clip(total, -SHARPEST, SHARPEST), dtype=np.float32)
 
 
 def _areas(openings: Field) -> Field:
