@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Bump when the tables below change: the cached database of an older layout is then not used.
-LAYOUT = 1
+LAYOUT = 2
 
 _KINDS = (
     "systems",
@@ -41,6 +41,8 @@ CREATE TABLE published (
     file TEXT
 );
 CREATE INDEX published_by_kind ON published (kind, document);
+CREATE TABLE reagent (name TEXT PRIMARY KEY, record TEXT);
+CREATE TABLE law (name TEXT PRIMARY KEY, record TEXT);
 CREATE TABLE document (key TEXT PRIMARY KEY, record TEXT);
 """
 
@@ -86,13 +88,14 @@ def fill(connection: sqlite3.Connection, folder: Path, found: str = "") -> None:
         kind = path.relative_to(folder).parts[0]
         content = load_yaml(path.read_bytes())
         name = path.relative_to(folder).as_posix()
-        for table, row in _rows(kind, content, name):
+        for table, row in rows_of(kind, content, name):
             marks = ", ".join("?" * len(row))
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
     connection.commit()
 
 
-def _rows(kind: str, content: Any, file: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def rows_of(kind: str, content: Any, file: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield (table, row) for every record of a data file; ``kind`` is its folder or name."""
     if content is None:
         return
     if kind == "phases":
@@ -121,6 +124,12 @@ def _rows(kind: str, content: Any, file: str) -> Iterator[tuple[str, tuple[Any, 
         for cation, charge, anion, anion_charge, r0, b, source in content["parameters"]:
             record = {"r0": r0, "b": b, "unit": "angstrom", "source": content["sources"][source]}
             yield "bond_valence", (cation, charge, anion, anion_charge, _text(record))
+    elif kind == "reagents.yaml":
+        for r in content["reagents"]:
+            yield "reagent", (r["names"][0], _text(r))
+    elif kind == "laws.yaml":
+        for name, r in content.items():
+            yield "law", (name, _text(r))
     elif kind == "quantities.yaml":
         for name, r in content.items():
             yield "quantity", (name, r["unit"], _text(r))

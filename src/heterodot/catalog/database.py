@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from heterodot.catalog import compile as compiling
-from heterodot.errors import HeterodotError
+from heterodot.errors import HeterodotError, InputError
 from heterodot.files import replacing
 
 
@@ -34,45 +36,89 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "heterodot"
 
 
-def connection(folder: str = "") -> sqlite3.Connection:
-    """Return the open, read-only database of a catalog folder (default: the built-in one)."""
-    # one connection a process: SQLite's must not be carried across a fork
-    return _connection(folder, os.getpid())
+# Folders of a user's own records that overlay the built-in ones, innermost last.
+_overlays: ContextVar[tuple[str, ...]] = ContextVar("heterodot_catalog_overlays", default=())
 
 
-@functools.lru_cache(maxsize=8)
-def _connection(folder: str, pid: int) -> sqlite3.Connection:
-    """Open the database of a catalog folder.
+@contextlib.contextmanager
+def overlay(folder: str | Path) -> Iterator[None]:
+    """Let a project's own phases, values and results overlay the built-in ones.
 
-    The database is found in the cache under the hash of the text. Where it is not there it is
-    compiled; where the cache cannot be written the database is kept in memory.
+    Parameters
+    ----------
+    folder : str or Path
+        With YAML files under ``phases/``, ``properties/``, ``curves/`` or ``literature/``, in the
+        format of the built-in ones. ``HETERODOT_CATALOG`` names such a folder for a whole process.
+
+    Raises
+    ------
+    InputError
+        No such folder, a record that is refused, or a name that the catalog has already (both
+        sources are shown).
     """
-    source = Path(folder) if folder else data_folder()
+    path = Path(folder)
+    if not path.is_dir():
+        raise InputError("is not a folder", file=path, remedy="give the project's catalog folder")
+    token = _overlays.set((*_overlays.get(), str(path.resolve())))
+    try:
+        connection()  # refuse a bad overlay here and not at the first query
+        yield
+    finally:
+        _overlays.reset(token)
+
+
+def connection() -> sqlite3.Connection:
+    """Return the open, read-only database of the built-in text and the overlays."""
+    folders = _overlays.get()
+    named = os.environ.get("HETERODOT_CATALOG")
+    if named and Path(named).is_dir():
+        folders = (str(Path(named).resolve()), *folders)
+    # one connection a process: SQLite's must not be carried across a fork
+    if not folders:
+        return _built_in(os.getpid())
+    states = tuple(compiling.digest(Path(folder)) for folder in folders)
+    return _overlaid(folders, states, os.getpid())
+
+
+@functools.lru_cache(maxsize=4)
+def _overlaid(folders: tuple[str, ...], states: tuple[str, ...], pid: int) -> sqlite3.Connection:
+    from heterodot.catalog.overlay import add_records
+
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    _built_in(pid).backup(memory)
+    for folder in folders:
+        add_records(memory, Path(folder))
+    memory.commit()
+    return memory
+
+
+@functools.lru_cache(maxsize=2)
+def _built_in(pid: int) -> sqlite3.Connection:
+    """Open the database of the built-in text.
+
+    It is found beside the text or in the cache under the hash of the text. Where it is not there
+    it is compiled; where the cache cannot be written it is kept in memory.
+    """
+    source = data_folder()
     found = compiling.digest(source)
-    for path in (_shipped(source), cache_folder() / f"catalog-{found[:24]}.sqlite"):
+    target = cache_folder() / f"catalog-{found[:24]}.sqlite"
+    for path in (source / "catalog.sqlite", target):
         opened = _open(path, found)
         if opened is not None:
             return opened
-    target = cache_folder() / f"catalog-{found[:24]}.sqlite"
     try:
         with replacing(target) as beside:
             building = sqlite3.connect(beside)
             compiling.fill(building, source, found)
             building.close()
+        opened = _open(target, found)
+        if opened is not None:
+            return opened
     except (OSError, HeterodotError, sqlite3.Error, RuntimeError):
-        # RuntimeError: no home folder; a fault in the text itself shows again just below
-        memory = sqlite3.connect(":memory:", check_same_thread=False)
-        compiling.fill(memory, source, found)
-        return memory
-    opened = _open(target, found)
-    if opened is None:
-        opened = sqlite3.connect(":memory:", check_same_thread=False)
-        compiling.fill(opened, source, found)
-    return opened
-
-
-def _shipped(source: Path) -> Path:
-    return source / "catalog.sqlite"
+        pass  # no home, no space, no permission: the catalog works from memory all the same
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    compiling.fill(memory, source, found)
+    return memory
 
 
 def _open(path: Path, found: str) -> sqlite3.Connection | None:
@@ -93,11 +139,11 @@ def _open(path: Path, found: str) -> sqlite3.Connection | None:
     return opened
 
 
-def records(query: str, values: Sequence[Any] = (), folder: str = "") -> list[dict[str, Any]]:
+def records(query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """Return the records (column ``record``) that an SQL query finds."""
-    return [json.loads(row[0]) for row in connection(folder).execute(query, tuple(values))]
+    return [json.loads(row[0]) for row in connection().execute(query, tuple(values))]
 
 
-def rows(query: str, values: Sequence[Any] = (), folder: str = "") -> list[tuple[Any, ...]]:
+def rows(query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows that an SQL query finds."""
-    return list(connection(folder).execute(query, tuple(values)))
+    return list(connection().execute(query, tuple(values)))

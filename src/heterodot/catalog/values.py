@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, Literal, overload
 
 from heterodot.catalog import database
@@ -74,14 +76,19 @@ def lookup(
     >>> len(lookup("CsPbBr3", "band_gap", all=True)) > 1
     True
     """
+    if quantity == "ionic_radius":
+        radii = _radii(phase_or_formula)
+        return radii if all else radii[0]
     names = _names_for(phase_or_formula)
     found: list[tuple[int, Entry]] = []
     for rank, name in enumerate(names):
-        for record in database.records(
-            "SELECT record FROM property WHERE phase = ? AND quantity = ? ORDER BY id",
+        for text, file, is_default in database.rows(
+            "SELECT record, file, is_default FROM property WHERE phase = ? AND quantity = ?"
+            " ORDER BY id",
             (name, quantity),
         ):
-            found.append((rank, Entry.from_record(record)))
+            record = {**json.loads(text), "default": bool(is_default)}
+            found.append((rank, Entry.from_record(record, _origin(file))))
     if not found:
         raise _nothing(phase_or_formula, quantity, names)
 
@@ -95,6 +102,28 @@ def lookup(
 
     entries = [entry for _, entry in sorted(found, key=order)]
     return entries if all else entries[0]
+
+
+def _origin(file: str) -> str:
+    return file.removeprefix("project:") if file.startswith("project:") else "built-in"
+
+
+def _radii(ion: str) -> list[Entry]:
+    """Return the radii of an ion such as ``"Pb2+"``, six neighbors first."""
+    match = re.fullmatch(r"\s*([A-Z][a-z]?)(\d*)([+-])\s*", ion)
+    if match is None:
+        raise InputError(
+            f"'{ion}' is not an ion", remedy="write the element with its charge, e.g. 'Pb2+'"
+        )
+    charge = int(match[2] or 1) * (1 if match[3] == "+" else -1)
+    rows = database.rows(
+        "SELECT coordination, spin FROM radius WHERE element = ? AND charge = ?"
+        " ORDER BY coordination != '6', CAST(coordination AS INTEGER), coordination",
+        (match[1], charge),
+    )
+    if not rows:
+        return [ionic_radius(match[1], charge)]  # says what there is
+    return [ionic_radius(match[1], charge, c, spin=s) for c, s in rows]
 
 
 def quantities(phase_or_formula: str | None = None) -> list[str]:
