@@ -177,20 +177,29 @@ def fit(
                 "without signal ('zero:'), or ask for the family of equal fits",
             )
         extra["family"] = [dict(row) for row in answer.family]
-        if answer.lost:
-            held = answer.lost[0]
-            problem = replace(
-                problem,
-                parameters=tuple(
-                    replace(p, fixed=True, note="held: the data leave one rate free")
-                    if p.name == held
-                    else p
-                    for p in problem.parameters
-                ),
+        if answer.exchanged:
+            pairs = "; ".join(f"{a} with {b}" for a, b in answer.exchanged)
+            warnings.append(
+                f"the same fit has rates exchanged ({pairs}), with other spectra; judge by the "
+                "spectra which is meant"
             )
+        while answer.lost:
+            held = answer.lost[0]
+            problem = _hold(problem, held)
             warnings.append(f"the scheme is not determined by such data: {answer}; {held} is held")
+            answer = identify(problem)
     end = solve(problem, max_evaluations=max_evaluations, progress=progress)
     return conclude(problem, end, warnings, extra)
+
+
+def _hold(problem: Problem, name: str) -> Problem:
+    note = "held: the data leave it free"
+    return replace(
+        problem,
+        parameters=tuple(
+            replace(p, fixed=True, note=note) if p.name == name else p for p in problem.parameters
+        ),
+    )
 
 
 def pose(
@@ -253,7 +262,10 @@ def pose(
     posed: list[tuple[float, Problem]] = []
     for count in choices:
         chosen = [replace(s, artefact=count if s.width else 0) for s in setups]
-        small = _posed(thin, chosen, scheme, instrument, given)
+        if posed:
+            small = _problem(thin, chosen, scheme, posed[0][1].parameters)
+        else:
+            small = _posed(thin, chosen, scheme, instrument, given)
         end = solve(small, max_evaluations=60, progress=silent)
         n = small.projection.points
         # the Bayesian criterion of a Gaussian likelihood with the noise from the residual

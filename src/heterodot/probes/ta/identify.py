@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -33,12 +34,15 @@ class Identifiability:
         Those of which only combinations are determined, most free first.
     family : tuple of mapping
         Sets of rates that give the same data, with other species' spectra.
+    exchanged : tuple of (name, name)
+        Pairs whose exchange gives the same data: a discrete ambiguity.
     """
 
     determined: int
     rates: tuple[str, ...]
     lost: tuple[str, ...]
     family: tuple[Mapping[str, float], ...]
+    exchanged: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         if not self.lost:
@@ -80,7 +84,7 @@ def identify(problem: Problem, *, seed: int = 0) -> Identifiability:
     null = eigen < THRESHOLD * max(float(eigen[-1]), 1.0)
     dead = np.diag(curvature) < THRESHOLD * max(float(np.diag(curvature).max()), 1e-300)
     if not null.any() and not dead.any():
-        return Identifiability(len(rates), rates, (), ())
+        return Identifiability(len(rates), rates, (), (), _exchanges(projection, values, rates))
     weight = (vectors[:, null] ** 2).sum(axis=1) if null.any() else np.zeros(len(rates))
     weight = np.where(dead, 1.0, weight)
     order = np.argsort(-weight)
@@ -138,6 +142,27 @@ def _curvature(
     assert curvature is not None
     size = np.array([values[n] for n in rates])
     return np.asarray(curvature * np.outer(size, size))
+
+
+def _exchanges(
+    projection: Projection, values: Mapping[str, float], rates: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return pairs of rates that may trade values without any change of the data's fit."""
+    if all(m.name == "" for m in projection.matrices) and _diagonal(projection, values):
+        return ()  # independent decays: an exchange only renames them
+    found = []
+    for a, b in itertools.combinations(rates, 2):
+        if np.isclose(values[a], values[b]):
+            continue
+        trial = {**values, a: values[b], b: values[a]}
+        if projection.evaluate(trial, (), False)[0] < 1e-8 * projection.total:
+            found.append((a, b))
+    return tuple(found)
+
+
+def _diagonal(projection: Projection, values: Mapping[str, float]) -> bool:
+    _, weights = projection.modes("", values)
+    return bool(np.count_nonzero(weights - np.diag(np.diag(weights))) == 0)
 
 
 def _family(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError
 from heterodot.measurement import Measurement
 from heterodot.units import convert
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 
@@ -173,8 +177,8 @@ def prepare(
     )
 
 
-def _dims(data: object, where: str) -> tuple[str, str]:
-    dims = [str(d) for d in data.dims if str(d) != "scan"]  # type: ignore[attr-defined]
+def _dims(data: xr.DataArray, where: str) -> tuple[str, str]:
+    dims = [str(d) for d in data.dims if str(d) != "scan"]
     time = [d for d in dims if d in ("time", "delay")]
     spectral = [d for d in dims if d in ("wavelength", "energy", "wavenumber")]
     if len(dims) != 2 or len(time) != 1 or len(spectral) != 1:
@@ -186,11 +190,11 @@ def _dims(data: object, where: str) -> tuple[str, str]:
     return time[0], spectral[0]
 
 
-def _nanometres(axis: object, where: str) -> Floats:
+def _nanometres(axis: xr.DataArray, where: str) -> Floats:
     from scipy.constants import c, e, h
 
-    x = np.asarray(axis.values, dtype=float)  # type: ignore[attr-defined]
-    unit = str(axis.attrs.get("units") or "nm")  # type: ignore[attr-defined]
+    x: Floats = np.asarray(axis.values, dtype=np.float64)
+    unit = str(axis.attrs.get("units") or "nm")
     if not np.isfinite(x).all() or (x <= 0).any():
         raise InputError("the spectral axis has points without a positive number", place=where)
     if unit == "eV":

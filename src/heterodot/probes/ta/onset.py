@@ -8,6 +8,7 @@ wavelength without signal has no say.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,7 @@ def _binned(matrix: Matrix, bins: int = 48) -> tuple[Floats, Floats]:
     sigma = matrix.sigma if matrix.sigma.ndim == 1 else np.median(matrix.sigma, axis=0)
     edges = np.unique(np.linspace(0, matrix.wavelength.size, bins + 1).astype(int))
     rows, centers = [], []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         weight = matrix.mask[:, a:b] / sigma[a:b] ** 2
         total = weight.sum(axis=1)
         mean = (matrix.values[:, a:b] * weight).sum(axis=1) / np.maximum(total, 1e-300)

@@ -218,7 +218,7 @@ class Projection:
         gram = np.zeros((groups, self.linear, self.linear))
         right = np.zeros((groups, self.linear))
         column = self.species
-        for b, (matrix, setup) in enumerate(zip(self.matrices, self.setups, strict=True)):
+        for b, setup in enumerate(self.setups):
             rates, weights, _ = kinetics[b]
             basis = self._basis(b, chunk, rates, zeros[b][chunk], values, derivatives)
             mix = np.zeros((basis.shape[1], self.linear))

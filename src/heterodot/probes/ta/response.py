@@ -51,13 +51,16 @@ def rise(time: Floats, zero: Floats, rates: Floats, sigma: float) -> Floats:
         return out
     # times are sorted in a fit, but need not be; the fast split is used where they are
     ordered = bool(np.all(np.diff(time) >= 0))
+    first = int(np.searchsorted(time, zero.min() - FAR * sigma)) if ordered else 0
+    bell = np.zeros((zero.size, 0))
     for j, k in enumerate(rates):
         if not ordered:
-            out[:, j] = _near(t, float(k), sigma)
+            out[:, j] = _near(t, float(k), sigma, np.exp(-0.5 * (t / sigma) ** 2))
             continue
-        first = int(np.searchsorted(time, zero.min() - FAR * sigma))
         last = int(np.searchsorted(time, zero.max() + sigma * (FAR + k * sigma)))
-        out[:, j, first:last] = _near(t[:, first:last], float(k), sigma)
+        if bell.shape[1] < last - first:
+            bell = np.exp(-0.5 * (t[:, first:last] / sigma) ** 2)
+        out[:, j, first:last] = _near(t[:, first:last], float(k), sigma, bell[:, : last - first])
         if last < time.size:
             shift = k * (zero - zero.min()) + 0.5 * (k * sigma) ** 2
             if shift.max() < 50.0:
@@ -68,15 +71,15 @@ def rise(time: Floats, zero: Floats, rates: Floats, sigma: float) -> Floats:
     return out
 
 
-def _near(t: Floats, k: float, sigma: float) -> Floats:
+def _near(t: Floats, k: float, sigma: float, bell: Floats) -> Floats:
+    """Return the convolution where the Gaussian is felt; ``bell`` is exp(-t^2/(2 sigma^2))."""
     from scipy.special import erfcx
 
     u = (k * sigma - t / sigma) * np.sqrt(0.5)
-    half = 0.5 * np.exp(-0.5 * (t / sigma) ** 2) * erfcx(np.abs(u))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(
-            u >= 0, half, np.exp(np.minimum(0.5 * (k * sigma) ** 2 - k * t, 0.0)) - half
-        )
+    half = 0.5 * bell * erfcx(np.abs(u))
+    inside = u < 0
+    half[inside] = np.exp(0.5 * (k * sigma) ** 2 - k * t[inside]) - half[inside]
+    return np.asarray(half)
 
 
 def moments(time: Floats, zero: Floats, sigma: float, count: int) -> Floats:

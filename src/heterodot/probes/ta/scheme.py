@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,6 +129,9 @@ def decompose(matrix: Floats, start: Floats) -> tuple[Floats, Floats]:
     size = float(np.abs(matrix).max())
     if size == 0:
         return np.zeros(start.size), np.diag(start)
+    diagonal = np.diag(matrix)
+    if np.count_nonzero(matrix) == np.count_nonzero(diagonal):
+        return np.maximum(-diagonal, 0.0), np.diag(start)
     for attempt in range(4):
         nudge = 1e-6 * attempt * np.arange(start.size) / start.size
         values, vectors = np.linalg.eig(matrix * (1.0 + nudge)[None, :])
@@ -338,10 +342,7 @@ def sequential(count: int, time_unit: str = "ps") -> Scheme:
     """Return a chain S1 -> S2 -> ... -> ground state (evolution-associated spectra)."""
     names = [*(f"S{i}" for i in range(1, count + 1)), "GS"]
     return Scheme(
-        tuple(
-            Reaction(a, b, f"k_{i}")
-            for i, (a, b) in enumerate(zip(names, names[1:], strict=False), 1)
-        ),
+        tuple(Reaction(a, b, f"k_{i}") for i, (a, b) in enumerate(itertools.pairwise(names), 1)),
         tuple(names[:-1]),
         tuple(Parameter(f"k_{i}", 1.0, f"1/{time_unit}", low=0.0) for i in range(1, count + 1)),
         {"": {names[0]: 1.0}},

@@ -14,24 +14,28 @@ from heterodot.probes.ta.projection import Projection, Setup
 Floats = NDArray[np.float64]
 
 
-def thinned(matrix: Matrix, bins: int = 40) -> Matrix:
-    """Return the matrix averaged over neighboring wavelengths, for start values only."""
-    if matrix.wavelength.size <= bins:
+def thinned(matrix: Matrix, groups: int = 30, neighbors: int = 3) -> Matrix:
+    """Return a few evenly spaced wavelengths, each the mean of close neighbors.
+
+    For start values only. Few neighbors, so that the chirp inside a group stays small.
+    """
+    n = matrix.wavelength.size
+    if n <= 2 * groups:
         return matrix
     sigma = matrix.sigma if matrix.sigma.ndim == 2 else np.tile(matrix.sigma, (matrix.time.size, 1))
     weight = matrix.mask / sigma**2
-    edges = np.linspace(0, matrix.wavelength.size, bins + 1).astype(int)[:-1]
-    total = np.add.reduceat(weight, edges, axis=1)
-    mean = np.add.reduceat(weight * matrix.values, edges, axis=1) / np.maximum(total, 1e-300)
-    counts = np.diff(np.r_[edges, matrix.wavelength.size])
-    centers = np.add.reduceat(matrix.wavelength, edges) / counts
-    spread = np.sqrt(1.0 / np.maximum(np.median(total, axis=0), 1e-300))
+    half = min(neighbors, n // groups) // 2
+    centers = np.linspace(half, n - 1 - half, groups).astype(int)
+    at = centers[:, None] + np.arange(-half, half + 1)[None, :]
+    part = weight[:, at]  # (times, groups, neighbors)
+    total = part.sum(axis=2)
+    mean = (part * matrix.values[:, at]).sum(axis=2) / np.maximum(total, 1e-300)
     return replace(
         matrix,
-        wavelength=centers,
+        wavelength=matrix.wavelength[at].mean(axis=1),
         values=np.where(total > 0, mean, 0.0),
         mask=total > 0,
-        sigma=spread,
+        sigma=np.sqrt(1.0 / np.maximum(np.median(total, axis=0), 1e-300)),
     )
 
 
