@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from heterodot.cli.console import Console, verb, write_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = (
     "rank",
@@ -264,11 +268,12 @@ def draw(
     from heterodot.report import figures_epitaxy as figures
 
     made = []
-    for path, make in (
+    wanted: tuple[tuple[str | None, Callable[[], Figure]], ...] = (
         (nets, lambda: figures.nets(meetings[0])),
         (stereogram, lambda: figures.stereogram(chosen)),
         (spots, lambda: figures.spots(chosen, zone_a=indices(zone))),
-    ):
+    )
+    for path, make in wanted:
         if path is None:
             continue
         figure = make()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from heterodot.epitaxy.relationship import Interface, OrientationRelationship
 
 if TYPE_CHECKING:
+    from heterodot.epitaxy.description import describe
     from heterodot.epitaxy.equivalence import equivalent
     from heterodot.epitaxy.meeting import interfaces
     from heterodot.epitaxy.orientations import Search, search
     from heterodot.epitaxy.ranking import rank
+    from heterodot.epitaxy.whole import WholeRelation, whole_crystal
 
 _HOMES = {
     "Search": "heterodot.epitaxy.orientations",
@@ -18,16 +20,22 @@ _HOMES = {
     "interfaces": "heterodot.epitaxy.meeting",
     "rank": "heterodot.epitaxy.ranking",
     "search": "heterodot.epitaxy.orientations",
+    "whole_crystal": "heterodot.epitaxy.whole",
+    "WholeRelation": "heterodot.epitaxy.whole",
+    "describe": "heterodot.epitaxy.description",
 }
 
 __all__ = [
     "Interface",
     "OrientationRelationship",
     "Search",
+    "WholeRelation",
+    "describe",
     "equivalent",
     "interfaces",
     "rank",
     "search",
+    "whole_crystal",
 ]
 
 

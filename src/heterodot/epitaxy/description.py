@@ -13,7 +13,9 @@ from heterodot.epitaxy.planes import coprime, lattice_of, plane_order
 from heterodot.epitaxy.relationship import Indices, OrientationRelationship
 from heterodot.errors import HeterodotError
 
-LOW = tuple(h for h in itertools.product((-1, 0, 1), repeat=3) if any(h))
+LOW: tuple[Indices, ...] = tuple(
+    (h, k, m) for h, k, m in itertools.product((-1, 0, 1), repeat=3) if any((h, k, m))
+)
 
 
 def describe(relation: OrientationRelationship) -> dict[str, Any]:
@@ -24,12 +26,8 @@ def describe(relation: OrientationRelationship) -> dict[str, Any]:
         "spacing_a": relation.crystal_a.d_spacing(relation.plane_a),
         "spacing_b": relation.crystal_b.d_spacing(relation.plane_b),
         "tilts": zone_tilts(relation),
-        "facets_a": facets(
-            relation.crystal_a, lattice_a.plane_conventional(relation.plane_a)
-        ),
-        "facets_b": facets(
-            relation.crystal_b, lattice_b.plane_conventional(relation.plane_b)
-        ),
+        "facets_a": facets(relation.crystal_a, lattice_a.plane_conventional(relation.plane_a)),
+        "facets_b": facets(relation.crystal_b, lattice_b.plane_conventional(relation.plane_b)),
         "settings": other_settings(relation),
     }
 
@@ -60,7 +58,7 @@ def zone_tilts(
         ``{"a", "b", "angle"}``, degrees, the nearest first; one for each kind of pair of axes.
     """
     low = [h for h in LOW if h > (0, 0, 0)]
-    found = []
+    found: list[dict[str, Any]] = []
     axes = []
     for crystal in (relation.crystal_a, relation.crystal_b):
         lattice = lattice_of(crystal)
@@ -195,6 +193,7 @@ def _settings(
     if ratio != [1, 1, 3]:
         return {}
     number = crystal.symmetry.number
+    targets: tuple[str, ...]
     if number == 221:
         source = "pseudocubic"
         targets = ("Pnma", "Pbnm")
