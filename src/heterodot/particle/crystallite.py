@@ -222,12 +222,15 @@ class Crystallite:
         """Remove what is too weakly bound, until nothing is; return how many ions went.
 
         Ions of charge two and more need half of their bulk bond strength, monovalent ones a
-        quarter (a corner of a CsX-terminated cube has just that).
+        quarter (a corner of a CsX-terminated cube has just that), halide that took the place of
+        other ions a tenth.
         """
         need = np.where(np.abs(self.crystal.require_charges()) >= 1.5, 0.5, 0.25) - 1e-6
         lonely = bonds(self.crystal).total == 0
         need[lonely] = -1.0
         wanted = np.tile(need, self.flat.size // len(need))
+        for index in (*self.changed, *self.moved):
+            wanted[index] = 0.1
         gone = 0
         while True:
             weak = (self.flat != 0) & (self.saturation() < wanted)
