@@ -70,7 +70,7 @@ def measurement_of(table: Table, path: str | Path, kind: str | None) -> Measurem
         )
     axis, unit = _axis(table, path, kind, notes)
     found = _kind(table, axis, path, kind, notes)
-    columns, _ = _sorted(table, path, notes)
+    columns = _sorted(table, path, notes, found == "temperature")
     names, units = list(table.names[1:]), list(table.units[1:])
     error, keep = _error_column(names, columns[:, 1:], found, notes)
     names, units = [names[k] for k in keep], [units[k] for k in keep]
@@ -114,7 +114,8 @@ def _axis(table: Table, path: str | Path, kind: str | None, notes: list[str]) ->
         if axis == "time" and np.array_equal(x, np.arange(len(x)) + x[0]):
             notes.append("the first column counts channels, so that the bin width must be given")
     elif not unit:
-        unit = _unit_by_range(axis, table.columns[:, 0])
+        unit = "s" if axis == "time" and kind == "photodetector" else ""
+        unit = unit or _unit_by_range(axis, table.columns[:, 0])
         notes.append(f"the {axis} has no unit; taken as {unit}, please confirm")
     wanted = _axes_of(kind)
     if wanted and axis not in wanted:
@@ -168,7 +169,7 @@ def _kind(table: Table, axis: str, path: str | Path, kind: str | None, notes: li
     return guess
 
 
-def _sorted(table: Table, path: str | Path, notes: list[str]) -> tuple[Array, NDArray[np.int64]]:
+def _sorted(table: Table, path: str | Path, notes: list[str], any_order: bool) -> Array:
     x, lines = table.columns[:, 0], table.line_of_row
     if np.isnan(x).any():
         raise InputError(
@@ -177,6 +178,10 @@ def _sorted(table: Table, path: str | Path, notes: list[str]) -> tuple[Array, ND
             place=f"line {lines[int(np.flatnonzero(np.isnan(x))[0])]}",
             remedy="remove that line",
         )
+    if any_order:  # a series is a list of measurements, heating and cooling alike
+        if (np.diff(x) < 0).any():
+            notes.append("the rows were sorted by the first column")
+        return table.columns[np.argsort(x, kind="stable")]
     step = np.diff(x)
     sign = 1.0 if np.sum(step > 0) >= np.sum(step < 0) else -1.0
     bad = np.flatnonzero(step * sign <= 0)
@@ -189,8 +194,8 @@ def _sorted(table: Table, path: str | Path, notes: list[str]) -> tuple[Array, ND
         )
     if sign < 0:
         notes.append("the axis runs downwards in the file; turned round")
-        return table.columns[::-1].copy(), lines[::-1]
-    return table.columns, lines
+        return table.columns[::-1].copy()
+    return table.columns
 
 
 def _error_column(

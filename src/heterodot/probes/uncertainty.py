@@ -52,13 +52,39 @@ def propagate(
         step = max(0.1 * s, 1e-7 * abs(x))
         high, low = list(numbers), list(numbers)
         high[k], low[k] = x + step, x - step
-        gradient[k] = (float(function(*high)) - float(function(*low))) / (2 * step)
+        try:
+            gradient[k] = (float(function(*high)) - float(function(*low))) / (2 * step)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            return Value(centre, unit, None, "the function is singular within the errors")
     variance = float(gradient @ covariance @ gradient)
     if not math.isfinite(variance):
         return Value(centre, unit, None, "the error could not be carried through")
     if variance <= 0.0:
         return Value(centre, unit, None, "no input states an error")
     return Value(centre, unit, math.sqrt(variance))
+
+
+def correlation_time(residual: NDArray[np.float64] | None) -> float:
+    """Return over how many points a residual is correlated (one if it is white).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> 0.5 < correlation_time(rng.normal(size=4000)) < 1.5
+    True
+    """
+    if residual is None:
+        return 1.0
+    centred = np.asarray(residual, dtype=float) - np.mean(residual)
+    power = float(centred @ centred)
+    if power <= 0.0:
+        return 1.0
+    time = 1.0
+    for lag in range(1, len(centred) // 4):
+        time += 2.0 * float(centred[:-lag] @ centred[lag:]) / power
+        if lag >= 5.0 * time:
+            break
+    return time
 
 
 def widened(fit: Fit) -> Fit:
@@ -74,16 +100,7 @@ def widened(fit: Fit) -> Fit:
     """
     if fit.residual is None or fit.covariance is None or fit.points < 20:
         return fit
-    residual = np.asarray(fit.residual, dtype=float)
-    residual = residual - residual.mean()
-    power = float(residual @ residual)
-    if power <= 0.0:
-        return fit
-    time = 1.0
-    for lag in range(1, len(residual) // 4):
-        time += 2.0 * float(residual[:-lag] @ residual[lag:]) / power
-        if lag >= 5.0 * time:
-            break
+    time = correlation_time(fit.residual)
     if time < 1.5:
         return fit
     factor = math.sqrt(time)

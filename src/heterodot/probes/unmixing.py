@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heterodot.errors import InputError
 from heterodot.probes.spectrum import Spectrum, noise_level
+from heterodot.probes.uncertainty import correlation_time
 from heterodot.units import Value
 
 Array = NDArray[np.float64]
@@ -142,13 +143,8 @@ def _covariance(part: Array, residual: Array, known: bool, warnings: list[str]) 
     scale = float(residual @ residual) / dof
     inverse = np.linalg.pinv(part.T @ part)
     time = 1.0
-    power = float(residual @ residual)
-    if power > 0 and noise_level(residual) < 0.7 * np.sqrt(scale):
-        for lag in range(1, len(residual) // 4):
-            time += 2 * float(residual[:-lag] @ residual[lag:]) / power
-            if lag >= 5 * time:
-                break
-        time = max(time, 1.0)
+    if scale > 0 and noise_level(residual) < 0.7 * np.sqrt(scale):
+        time = max(correlation_time(residual), 1.0)
         if time > 1.5:
             warnings.append(
                 f"the residual is correlated over about {time:.0f} points (the references do not "

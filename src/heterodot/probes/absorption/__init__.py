@@ -9,10 +9,17 @@ from heterodot.probes.absorption.exciton import (
     exciton_near,
     first_exciton,
 )
+from heterodot.probes.absorption.levels import (
+    AbsorptionSetup,
+    Transition,
+    simulate,
+    transitions,
+)
 from heterodot.probes.absorption.scattering import Scattering, scattering
 from heterodot.probes.absorption.tauc import TaucEdge, tauc
 
 __all__ = [
+    "AbsorptionSetup",
     "Decomposition",
     "Derivatives",
     "DomainAbsorption",
@@ -20,6 +27,7 @@ __all__ = [
     "FirstExciton",
     "Scattering",
     "TaucEdge",
+    "Transition",
     "decompose",
     "derivatives",
     "elliott",
@@ -27,5 +35,7 @@ __all__ = [
     "exciton_near",
     "first_exciton",
     "scattering",
+    "simulate",
     "tauc",
+    "transitions",
 ]

@@ -19,7 +19,7 @@ from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter, least_squares
 from heterodot.probes.absorption.exciton import first_exciton
 from heterodot.probes.spectrum import Spectrum
-from heterodot.probes.uncertainty import widened
+from heterodot.probes.uncertainty import correlation_time, widened
 from heterodot.units import Value
 
 Array = NDArray[np.float64]
@@ -107,6 +107,9 @@ class ElliottFit:
         Continuum gap, binding energy, 1s position, full width at half maximum of the broadening;
         eV.
     fit : Fit
+    adequate : bool
+        Whether the residual is free of trends (longer than a thirtieth of the range); dots whose
+        levels are discrete are not described by a continuum.
     energy, bound, continuum, background : (n,) arrays
         Over the fitted range.
     warnings : tuple of str
@@ -117,6 +120,7 @@ class ElliottFit:
     exciton: Value
     width: Value
     fit: Fit
+    adequate: bool
     energy: Array
     bound: Array
     continuum: Array
@@ -185,8 +189,14 @@ def elliott(
         sigma=part.sigma,
         name="Elliott",
     )
+    adequate = fit.converged and correlation_time(fit.residual) < max(6.0, len(part.energy) / 30)
     fit = widened(fit)
     warnings = list(fit.warnings)
+    if not adequate:
+        warnings.append(
+            "the Elliott model does not describe this edge (confined levels, sizes that vary, or a "
+            "range too wide): do not use its gap and binding energy"
+        )
     width, energy_b = fit["broadening"].value, fit["binding"].value
     if not held and width > energy_b:
         warnings.append(
@@ -201,6 +211,7 @@ def elliott(
         _difference(fit),
         Value(2.354820045 * width, "eV", _times(fit["broadening"].error, 2.354820045)),
         fit,
+        adequate,
         part.energy,
         bound,
         continuum,

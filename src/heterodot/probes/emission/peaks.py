@@ -301,7 +301,9 @@ def _result(
     maximum = _maximum(fit, x, model)
     if part.jacobian:
         shift = abs(photon_constant() / top - maximum.value)
-        if shift > max(2e-3, 2 * (maximum.error or 0)):
+        if shift > 0.15:
+            warnings.append("the strongest band over wavelength is another one than over energy")
+        elif shift > max(2e-3, 2 * (maximum.error or 0)):
             warnings.append(
                 f"the maximum over wavelength ({top:.1f} nm) reads {1000 * shift:.1f} meV off the "
                 "maximum over energy; compare energies with energies"

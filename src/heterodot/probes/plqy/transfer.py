@@ -230,11 +230,14 @@ def rounding_error(column: Array) -> float:
     0.0002887
     """
     column = np.asarray(column, dtype=float)
+    column = column[column != 0]
     for digits in range(-6, 13):
-        step = 10.0**-digits
-        if np.all(
-            np.abs(column / step - np.round(column / step))
-            < 1e-6 * np.maximum(np.abs(column / step), 1.0)
+        units = np.abs(column) * 10.0**digits
+        whole = np.round(units)
+        if (
+            len(column)
+            and (whole >= 1).all()
+            and np.all(np.abs(units - whole) < 1e-6 + 1e-9 * units)
         ):
-            return step / math.sqrt(12.0)
+            return float(10.0**-digits / math.sqrt(12.0))
     return 0.0
