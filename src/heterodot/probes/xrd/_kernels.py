@@ -196,3 +196,79 @@ def local_cubic(values: Array, start: float, step: float, x: Array) -> Array:
             + (t + 1) * t * (t - 1) / 6 * d
         )
     return result
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def add_weighted_moments(table: Array, r: Array, weight: Array, width: float) -> None:
+    """Add weighted distances to a table of Taylor moments, as `pair_moments` makes it."""
+    inverse = 1.0 / width
+    for j in range(len(r)):
+        f = r[j] * inverse
+        k = int(f)
+        d = f - k - 0.5
+        w = weight[j] / r[j]
+        for m in range(8):
+            table[k, m] += w
+            w *= d
+
+
+@njit(cache=True, parallel=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def chain_histogram(
+    ax: Array, ay: Array, az: Array, alen: Array, bx: Array, by: Array, bz: Array, blen: Array,
+    tx: float, ty: float, tz: float, scale: Any, n_bins: int,
+) -> Array:  # fmt: skip
+    """Return the cloud-in-cell histogram of distances between atoms of two sets of chains.
+
+    A chain is ``len`` atoms a translation t apart. Two chains have all their differences on one
+    line, each met as often as it fits, so that len_a + len_b - 1 distances stand for
+    len_a * len_b pairs.
+
+    Parameters
+    ----------
+    ax, ay, az, bx, by, bz : (n_chains,) float32 arrays
+        First atom of each chain, Å.
+    alen, blen : (n_chains,) int arrays
+        ``blen`` falling.
+    tx, ty, tz : float
+        Translation, Å.
+    scale : float32
+        256 over the bin width.
+    n_bins : int
+    """
+    n = len(ax)
+    threads = min(8, max(n, 1))
+    longest = blen[0]
+    reach = np.zeros(longest + 1, dtype=np.int64)  # chains of b longer than k
+    for k in range(longest + 1):
+        while reach[k] < len(bx) and blen[reach[k]] > k:
+            reach[k] += 1
+    total = np.zeros((threads, n_bins))
+    for t in prange(threads):
+        bins = np.zeros(n_bins, dtype=np.int64)
+        word = np.empty(len(bx), dtype=np.int32)
+        for i in range(t, n, threads):
+            la = alen[i]
+            for k in range(1 - la, longest):
+                m = reach[max(k, 0)]
+                x0 = np.float32(ax[i] - k * tx)
+                y0 = np.float32(ay[i] - k * ty)
+                z0 = np.float32(az[i] - k * tz)
+                for j in range(m):
+                    dx, dy, dz = bx[j] - x0, by[j] - y0, bz[j] - z0
+                    word[j] = np.int32(np.sqrt(dx * dx + dy * dy + dz * dz) * scale)
+                most = min(la, k + la)
+                for j in range(m):
+                    v = word[j]
+                    many = min(most, blen[j], blen[j] - k)
+                    bins[v >> 8] += many * (_ONE + np.int64(v & 255))
+            if (i // threads) % 64 == 63 or i + threads >= n:
+                for k in range(n_bins - 1):
+                    v = bins[k]
+                    if v != 0:
+                        count = np.float64(v >> _SHIFT)
+                        right = (v & _MASK) / 256.0 + count / 512.0
+                        total[t, k] += count - right
+                        total[t, k + 1] += right
+                        bins[k] = 0
+    summed: Array = total.sum(0)
+    return summed

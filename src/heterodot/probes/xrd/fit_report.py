@@ -153,14 +153,14 @@ def _crystal_record(
         row["texture_axis"] = list(component.texture)
     label = f"{name}.column_length"
     derived[label] = Parameter(label, column.value, "angstrom", column.error, note="derived")
-    cell = np.array(_cellpar(component.cell(values)))
+    cell = np.array(cellpar_of(component.cell(values)))
     gradient = np.zeros((6, len(covariance)))
     for k in range(len(component.basis)):
         strain = f"{name}.strain_{k + 1}"
         if strain in index:
             moved = dict(values)
             moved[strain] += 1e-5
-            gradient[:, index[strain]] = (np.array(_cellpar(component.cell(moved))) - cell) / 1e-5
+            gradient[:, index[strain]] = (np.array(cellpar_of(component.cell(moved))) - cell) / 1e-5
     error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", gradient, covariance, gradient), 0))
     for k, what in enumerate(CELL):
         unit = "angstrom" if k < 3 else "deg"
@@ -198,7 +198,8 @@ def _hump_record(
     }
 
 
-def _cellpar(cell: Floats) -> tuple[float, ...]:
+def cellpar_of(cell: Floats) -> tuple[float, ...]:
+    """Return a, b, c (Å) and alpha, beta, gamma (degrees) of a cell, rows."""
     lengths = np.linalg.norm(cell, axis=1)
     unit = cell / lengths[:, None]
     cosines = [unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]]

@@ -19,6 +19,7 @@ from heterodot.probes.xrd.debye import (
     resample,
     uniform_grid,
 )
+from heterodot.probes.xrd.lattice import lattice_sums
 from heterodot.probes.xrd.profile import blur, chebyshev
 from heterodot.probes.xrd.scattering import dispersion
 from heterodot.probes.xrd.setup import XrdSetup, momentum
@@ -170,7 +171,7 @@ def _one(body: Any, setup: XrdSetup, progress: Progress) -> tuple[Floats, str, f
     q_high = max(float(momentum(ends, line.wavelength)[1]) for line in setup.lines)
     sums, engine = _sums(body, setup, q_high, progress)
     curves, error = _curves(sums, setup, q_low, q_high)
-    if engine == "histogram" and error > TOLERANCE:
+    if engine != "exact" and error > TOLERANCE:
         sums, engine = pair_sums(_symbols(body), body.positions, q_high, exact=True), "exact"
         curves, error = _curves(sums, setup, q_low, q_high)
     start, step, _ = uniform_grid(q_low, q_high, sums.longest, sums.exact)
@@ -194,6 +195,16 @@ def _sums(body: Any, setup: XrdSetup, q_high: float, progress: Progress) -> tupl
     positions = np.asarray(body.positions, dtype=float)
     if setup.engine == "exact":
         return pair_sums(symbols, positions, q_high, exact=True, progress=progress), "exact"
+    if setup.engine == "lattice" or (setup.engine == "auto" and len(symbols) > 2000):
+        found = lattice_sums(body, q_high)
+        if found is not None:
+            return found, "lattice"
+        if setup.engine == "lattice":
+            raise InputError(
+                "the atoms are not all on the lattices of their domains",
+                place="engine",
+                remedy="use the engine 'auto' for relaxed or displaced particles",
+            )
     return pair_sums(symbols, positions, q_high, progress=progress), "histogram"
 
 
