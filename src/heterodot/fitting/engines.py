@@ -60,6 +60,8 @@ class _Problem:
         columns = np.empty((self._shape, x.size))
         for k in range(x.size):
             h = max(self._steps[k], 1e-8 * abs(x[k]), 1e-300)
+            if np.isfinite(self.high[k] - self.low[k]):  # a flat direction must not leave the box
+                h = min(h, 0.1 * (self.high[k] - self.low[k]))
             up = x.copy()
             room = x[k] + h <= self.high[k]
             up[k] = x[k] + h if room else x[k] - h
