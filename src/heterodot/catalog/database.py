@@ -82,7 +82,7 @@ def connection() -> sqlite3.Connection:
 
 @functools.lru_cache(maxsize=4)
 def _overlaid(folders: tuple[str, ...], states: tuple[str, ...], pid: int) -> sqlite3.Connection:
-    from heterodot.catalog.overlay import add_records
+    from heterodot.catalog.project import add_records
 
     memory = sqlite3.connect(":memory:", check_same_thread=False)
     _built_in(pid).backup(memory)

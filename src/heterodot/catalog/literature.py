@@ -263,8 +263,10 @@ def _is_about(entry: Published, system: str) -> bool:
     formulas = {part for name in entry.systems for part in _parts(name)}
     if wanted <= formulas or any(wanted == _parts(name) for name in entry.systems):
         return False  # a material alone does not stand for a heterostructure that has it
-    words = system.casefold().split()
-    return all(word in entry.system.casefold() for word in words)
+    return all(
+        re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", entry.system.casefold())
+        for word in system.casefold().split()
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
             place=place,
             remedy="correct the line",
         ) from error
-    records = list(_records(content))
+    try:
+        records = list(_records(content))
+    except InputError as error:
+        raise error.at(file=path) from error
     if not records:
         raise InputError(
             "has no records",
@@ -134,7 +138,8 @@ def validate(record: Mapping[str, Any], *, shared_source: bool = False) -> None:
         if "phase" in record:
             _need(record, identity, ("id", "phase", "quantity", "value"))
     if "space_group" in record:
-        _need(record, identity, ("id", "cell"))
+        # a phase whose cell is not known says so in its note
+        _need(record, identity, ("id", "cell") if "note" not in record else ("id",))
         _need_source(record, identity, shared_source)
     _walk(record, identity, "")
 
@@ -165,7 +170,7 @@ def _walk(content: Any, identity: str, key: str) -> None:
             inner = f"{key}.{name}" if key else str(name)
             if name in _NUMBERS:
                 _number(content, str(name), value, identity, inner)
-            if name in ("unit", "units"):
+            if name in ("unit", "units") and not isinstance(content.get("value"), str):
                 _unit(value, identity, inner)
             _walk(value, identity, inner)
     elif isinstance(content, list):
@@ -199,17 +204,36 @@ def _looks_like_number(text: str) -> bool:
 # What documents write where there is no unit of measurement.
 _COUNTS = frozenset(
     {"particles", "lines", "counts", "mesh", "atoms", "formula", "card", "mixed", "time", "x"}
-    | {"pixels", "samples", "rpm", "weeks", "days", "h", "min", "mol ratio", "atom ratio", "text"}
+    | {
+        "pixels",
+        "samples",
+        "%RH",
+        ": 1",
+        "mol",
+        "C",
+        "T",
+        "rpm",
+        "weeks",
+        "days",
+        "h",
+        "min",
+        "mol ratio",
+        "atom ratio",
+        "text",
+    }
 )
 
 
 def _unit(unit: Any, identity: str, key: str) -> None:
     units = unit if isinstance(unit, list) else [unit]
     for item in units:
-        text = plain_unit(str(item or ""))
-        if not text or text in _COUNTS or _known(text):
-            continue
-        if ", " in text and all(_known(plain_unit(p)) or p in _COUNTS for p in text.split(", ")):
+        # "V vs RHE", "nm (fit)": the words after the unit say what it refers to
+        words = re.sub(r"\s*(\(.*\)|\bvs\b.*)$", "", str(item or "")).strip()
+        parts = [part for part in re.split(r",\s+", words) if part]
+        if all(
+            any(p in _COUNTS or _known(plain_unit(p)) for p in (part, part.split()[0]))
+            for part in parts
+        ):
             continue
         raise InputError(
             f"record {identity}: '{item}' is not a known unit",

@@ -107,7 +107,7 @@ def phases(
                 f"no phase has '{text}'",
                 remedy=f"did you mean {' or '.join(close)}?" if close else "see 'heterodot phases'",
             )
-        if exact and len(found) > 1 or (exact and not csv_path):
+        if exact and (len(found) > 1 or not csv_path):
             found = exact
         details = [_details(phase) if exact else {} for phase in found]
     console.document(
@@ -190,7 +190,7 @@ def _add(
     default: bool,
     anyway: bool,
 ) -> None:
-    from heterodot.catalog.overlay import add_phase
+    from heterodot.catalog.project import add_phase
 
     folder = Path(project or os.environ.get("HETERODOT_CATALOG") or OWN_FOLDER)
     context: Any = contextlib.nullcontext()

@@ -50,7 +50,15 @@ def _open_formula(text: str) -> bool:
     """Return whether a formula has letters for numbers or halides (Cu2-xS, CsPbX3)."""
     import re
 
-    return bool(re.search(r"X\d?|[a-z]?[-+]?[xy](?![a-z])|[{}]", text)) or text.strip() == ""
+    from ase.data import chemical_symbols
+
+    if not text.strip() or re.search(r"X(?![a-z])|\d[-+][xy]|[{}]", text):
+        return True
+    elements = set(chemical_symbols[1:])
+    return any(
+        match[1] in elements and match[0] not in elements
+        for match in re.finditer(r"([A-Z][a-z]?)([xy])(?![a-z])", text)
+    )
 
 
 def _is_expression(node: Node) -> bool:

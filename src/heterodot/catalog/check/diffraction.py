@@ -274,12 +274,13 @@ def _period(uvw: Any, cell: Any, phase: str) -> float:
 
     record = phase_record(phase)
     centering = str(record["space_group"]).strip()[0]
-    vectors = {
+    centerings: dict[str, list[tuple[float, float, float]]] = {
         "F": [(0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)],
         "I": [(0.5, 0.5, 0.5)],
         "C": [(0.5, 0.5, 0)],
         "A": [(0, 0.5, 0.5)],
-    }.get(centering, [])
+    }
+    vectors = centerings.get(centering, [])
     whole = uvw / math.gcd(*(int(x) for x in uvw))
     half = whole / 2.0
     shorter = any(np.allclose((half - v) % 1.0, 0.0) for v in vectors)

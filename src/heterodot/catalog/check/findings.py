@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -112,7 +113,9 @@ class Stated:
         """Return it as a Value (the error is the width of the last digit)."""
         return Value(self.value, self.unit, None, "as stated in the record")
 
-    def agrees(self, computed: float, relative: float, slack: float = 0.0) -> bool:
+    def agrees(
+        self, computed: float, relative: float, slack: float = 0.0, *, digits: float = math.inf
+    ) -> bool:
         """Return whether ``computed`` may be what was meant.
 
         Parameters
@@ -123,8 +126,15 @@ class Stated:
             Relative difference that is let pass.
         slack : float
             Absolute difference that is let pass besides, in ``unit``.
+        digits : float
+            Largest relative slack that the last digit is granted: who writes 0.2 mmol in a
+            recipe means 0.200 and not anything from 0.15 to 0.25.
         """
-        room = self.slack + slack + (0.08 if self.about else relative) * abs(computed)
+        room = (
+            min(self.slack, digits * abs(computed))
+            + slack
+            + (0.08 if self.about else relative) * abs(computed)
+        )
         room += 1e-12 * abs(computed)
         if self.bound in ("<", "<="):
             return computed <= self.value + room
@@ -140,9 +150,7 @@ _UNITS = {
     "%": "percent",
     "at%": "percent",
     "wt%": "percent",
-    "A": "angstrom",
     "Å": "angstrom",
-    "C": "degC",
     "°C": "degC",
     "°": "deg",
     "m0": "m_e",
@@ -158,10 +166,26 @@ _UNITS = {
 }
 
 
-def plain_unit(unit: str) -> str:
-    """Return a unit that pint reads for what laboratories write (``"%"``, ``"cm2/Vs"``)."""
+def plain_unit(unit: str, like: str = "") -> str:
+    """Return a unit that pint reads for what laboratories write (``"%"``, ``"cm2/Vs"``).
+
+    ``A`` is an angstrom where a length is wanted (``like``) and an ampere elsewhere, ``C`` a
+    degree Celsius where a temperature is wanted and a coulomb elsewhere.
+
+    Examples
+    --------
+    >>> plain_unit("A", "nm"), plain_unit("A", "mA"), plain_unit("cm2/Vs")
+    ('angstrom', 'A', 'cm**2/V/s')
+    """
     text = unit.strip()
-    return _UNITS.get(text, text)
+    if text == "A" and like in ("angstrom", "nm", "pm", "um", "m"):
+        return "angstrom"
+    if text == "C" and like in ("K", "degC"):
+        return "degC"
+    if text in _UNITS:
+        return _UNITS[text]
+    # exponents as laboratories write them: cm2, cm-1
+    return re.sub(r"(?<=[A-Za-zµμ])(-?\d)", r"**\1", text)
 
 
 def half_digit(number: float) -> float:
@@ -231,7 +255,7 @@ def stated(content: Any, unit: str, place: Place) -> Stated:
         raise InputError(
             f"{number!r} is not a number", place=str(place), remedy="give {value: ..., unit: ...}"
         )
-    found = plain_unit(str(found))
+    found = plain_unit(str(found), unit)
     try:
         value = convert(float(number), found or "1", unit or "1")
         upper = convert(float(number) + half_digit(number), found or "1", unit or "1")

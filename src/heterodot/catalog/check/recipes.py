@@ -25,6 +25,8 @@ from heterodot.errors import InputError
 from heterodot.units import Value
 
 _FOLLOWS = "follows from the record's own numbers"
+# relative slack of a last digit in a recipe
+_DIGITS = 0.05
 _MASS, _MOLES, _VOLUME = ("g", "mg", "kg", "ug"), ("mol", "mmol", "umol"), ("L", "mL", "uL")
 
 
@@ -177,7 +179,7 @@ def mass_against_moles(node: Node, place: Place) -> Iterator[Finding]:
         return
     if one.volume is not None and one.concentration is not None:
         n = one.volume.value * 1e-3 * one.concentration.value
-        if not one.moles.agrees(n, 0.02):
+        if not one.moles.agrees(n, 0.02, digits=_DIGITS):
             yield place.finding(
                 "volume against moles",
                 f"{short(one.moles.value * 1e3)} mmol of {one.name} is stated, its volume and"
@@ -203,7 +205,10 @@ def mass_against_moles(node: Node, place: Place) -> Iterator[Finding]:
     readings = [("neat", 1.0)] + ([("at its purity", one.purity)] if one.purity < 1.0 else [])
     computed = [(label, grams * part / molar) for label, part in readings]
     width = 0.02 + room
-    if any(one.moles.agrees(n, width, slack / molar) for _, n in computed):
+    if any(
+        one.moles.agrees(n, width, min(slack / molar, 0.03 * n), digits=_DIGITS)
+        for _, n in computed
+    ):
         return
     arithmetic = how + "; ".join(
         f"{short(grams * part * 1e3)} mg / {molar:.2f} g/mol = {short(n * 1e3)} mmol"
@@ -257,7 +262,7 @@ def stock_concentration(node: Node, place: Place) -> Iterator[Finding]:
             choices.append((amount[0] * times / (volume * 1e-3), amount[1], times, one))
     first = choices[0][3].chemical
     room = 0.03 + (first.error / first.molar_mass if first else 0.0)
-    if not choices or any(target.agrees(c, room) for c, _, _, _ in choices):
+    if not choices or any(target.agrees(c, room, digits=_DIGITS) for c, _, _, _ in choices):
         return
     c, how, times, one = min(choices, key=lambda x: abs(math.log(x[0] / target.value)))
     factor = f" x {times:g}" if times != 1 else ""
@@ -308,7 +313,7 @@ def ratios(node: Node, place: Place) -> Iterator[Finding]:
         if top is None or bottom is None or bottom[0] == 0:
             continue
         value = top[0] / bottom[0]
-        if not target.agrees(value, 0.03):
+        if not target.agrees(value, 0.03, digits=_DIGITS):
             yield here.finding(
                 "molar ratio",
                 f"{item['of']}:{item['to']} is stated as {target.value:g},"
@@ -386,7 +391,7 @@ def _share(
             return
         value = grams[0] / grams[1] * 100
         arithmetic = f"{short(grams[0] * 1e3)} mg / {short(grams[1] * 1e3)} mg"
-    if not target.agrees(value, 0.01):
+    if not target.agrees(value, 0.01, digits=_DIGITS):
         yield place.finding(
             "share",
             f"{one.name} is called {target.value:g} % of {other.name}, the amounts make"

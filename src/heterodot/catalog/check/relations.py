@@ -81,7 +81,7 @@ def _inputs(content: Any, place: Place) -> dict[str, Any]:
 def _wrong_unit(place: Place, content: Node, value: Any, unit: str) -> Finding:
     return place.at("formula").finding(
         "dimension",
-        f"{content['formula']} has the unit {value.to_base_units().units:~P}, not"
+        f"{content['formula']} has the unit {value.to_reduced_units().units:~P}, not"
         f" {unit or 'that of a pure number'}",
         f"unit of the formula: {value.units:~P}",
     )
@@ -191,7 +191,7 @@ def quantity_dimension(node: Node, place: Place) -> Iterator[Finding]:
     unit = node.get("unit", node.get("units", ""))
     if isinstance(unit, list):
         return
-    text = plain_unit(str(unit or ""))
+    text = plain_unit(str(unit or ""), kind["unit"])
     ureg = registry()
     try:
         found = ureg.Unit(text or "dimensionless")
@@ -202,8 +202,9 @@ def quantity_dimension(node: Node, place: Place) -> Iterator[Finding]:
     if found.dimensionality not in {u.dimensionality for u in (wanted, *others)}:
         yield place.at("unit").finding(
             "dimension",
-            f"{name} is given in {text or 'no unit'}; it is measured in {kind['unit'] or 'pure numbers'}",
-            f"[{found.dimensionality}] is not [{wanted.dimensionality}]",
+            f"{name} is given in {text or 'no unit'};"
+            f" it is measured in {kind['unit'] or 'pure numbers'}",
+            f"{found.dimensionality} is not {wanted.dimensionality}",
         )
         return
     limits = kind.get("range")

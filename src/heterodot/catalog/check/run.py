@@ -72,7 +72,7 @@ def check_record(record: Mapping[str, Any], identity: str | None = None) -> list
                 found.extend(rule(node, place))
             except WrongDimension as error:
                 where = Place(name, (error.place or str(place)).removeprefix(f"{name}: "))
-                found.append(where.finding("dimension", error.what, error.what))
+                found.append(where.finding("dimension", error.what, "the two units differ in kind"))
             except InputError as error:
                 raise error.at(place=str(place)) from error
             except RecursionError as error:

@@ -1,0 +1,127 @@
+"""Structures: symmetry, density, distances and bond valences against published numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from heterodot.catalog import crystal, find_phases, phase_names
+from heterodot.catalog.phases import cells_for
+from heterodot.catalog.structure import check_structure, valence_sums
+from heterodot.crystal import Crystal
+from heterodot.errors import InputError
+
+WITH_SITES = [p.id for p in find_phases() if p.sites and p.ordered]
+
+# densities printed in handbooks (CRC, 97th ed., section 4) and, for the perovskites, in the papers
+DENSITIES = {
+    "PbS": 7.60,
+    "CdS_wurtzite": 4.826,
+    "ZnS_zincblende": 4.04,
+    "Pb_metal": 11.34,
+    "PbCl2": 5.90,
+    "CsPbBr3_ortho": 4.83,
+}
+NUMBERS = {
+    "CsPbCl3_cubic": 221,
+    "CsPbBr3_ortho": 62,
+    "PbS": 225,
+    "CdS_zincblende": 216,
+    "CdS_wurtzite": 186,
+    "Pb4S3Br2": 62,
+    "PbCl2": 62,
+    "Cu2S_antifluorite": 225,
+    "Pb_metal": 225,
+}
+
+
+@pytest.mark.parametrize("name", WITH_SITES)
+def test_structure_is_sound(name):
+    found = crystal(name)
+    report = check_structure(found, NUMBERS.get(name))
+    assert report.faults == ()
+    # the file's own symbol is the symmetry that the atoms have
+    stated = Crystal.from_sites("x", _space_group(name), found.cellpar, _one_of_each(found))
+    assert stated.symmetry.number == found.symmetry.number
+
+
+def _space_group(name: str) -> str:
+    return next(p.space_group for p in find_phases(name) if p.id == name)
+
+
+def _one_of_each(found: Crystal) -> dict[str, np.ndarray]:
+    return {label: found.scaled[found.labels.index(label)] for label in dict.fromkeys(found.labels)}
+
+
+@pytest.mark.parametrize(("name", "density"), DENSITIES.items())
+def test_density_is_that_of_the_handbook(name, density):
+    assert crystal(name).density == pytest.approx(density, rel=0.015)
+
+
+def test_cspbbr3_octahedra_are_nearly_regular():
+    """Pb-Br of the room-temperature phase is 2.95 to 2.98 Å (Stoumpos 2013)."""
+    found = crystal("CsPbBr3_ortho")
+    from ase.neighborlist import neighbor_list
+
+    first, distance = neighbor_list("id", found.atoms, {("Pb", "Br"): 3.3})
+    lead = [k for k, s in enumerate(found.symbols) if s == "Pb"]
+    for k in lead:
+        lengths = distance[first == k]
+        assert len(lengths) == 6
+        assert lengths.min() > 2.94
+        assert lengths.max() < 3.00
+
+
+def test_bond_valence_sum_of_rock_salt_by_hand():
+    """Six bonds of a/2 and, beyond, eight of sqrt(3) a/2 (Brown and Altermatt, r0 = 2.541)."""
+    a = crystal("PbS").cellpar[0]
+    near = 6 * np.exp((2.541 - a / 2) / 0.37) + 8 * np.exp((2.541 - a * 3**0.5 / 2) / 0.37)
+    sums = {v.site: v.valence for v in valence_sums(crystal("PbS"), cutoff=5.5)}
+    assert sums["Pb"] == pytest.approx(near, rel=1e-9)
+
+
+def test_pb4s3br2_sites_have_their_valences():
+    for site in valence_sums(crystal("Pb4S3Br2")):
+        assert site.valence == pytest.approx(abs(site.charge), abs=0.15)
+
+
+def test_unsound_structure_is_told():
+    squeezed = crystal("PbS").replace(cell=crystal("PbS").cell * 0.7)
+    report = check_structure(squeezed)
+    assert any("Pb and S come as close" in fault for fault in report.faults)
+    assert any("bond-valence" in fault for fault in report.faults)
+    assert check_structure(crystal("PbS"), 62).faults[0].startswith("the atoms have space group")
+
+
+def test_name_without_polymorph_is_the_default_one():
+    assert crystal("CdS").name == "CdS_zincblende"
+    assert crystal("CsPbI3").name == "CsPbI3_alpha"
+
+
+def test_unknown_name_suggests():
+    with pytest.raises(InputError, match="CsPbCl3"):
+        crystal("CsPbC13")
+
+
+def test_cell_only_phase_is_refused_as_crystal():
+    with pytest.raises(InputError, match="sites of CsPbI3_delta are not known, only its cell"):
+        crystal("CsPbI3_delta")
+
+
+def test_partly_occupied_phase_is_refused_as_crystal():
+    with pytest.raises(InputError, match=r"Cu \(0.9\)"):
+        crystal("Cu2-xS_digenite")
+
+
+def test_search_is_by_words():
+    assert {p.id for p in find_phases("CsPbBr3")} == {"CsPbBr3_cubic", "CsPbBr3_ortho"}
+    assert find_phases("no such thing") == []
+    assert len(find_phases()) == len(phase_names())
+
+
+def test_cells_of_a_formula_include_the_pseudocubic_one():
+    names = dict(cells_for("CsPbBr3"))
+    assert next(iter(names)) == "CsPbBr3_cubic"
+    assert names["CsPbBr3_ortho (pseudocubic)"][0, 0] == pytest.approx(5.84, abs=0.01)
+    assert [n for n, _ in cells_for("CsPbBr3_ortho")] == ["CsPbBr3_ortho"]
+    assert cells_for("Pb4S3Cl2") == []
