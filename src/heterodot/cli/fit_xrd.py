@@ -251,8 +251,15 @@ def _named(taken: dict[str, str]) -> dict[str, Any]:
 
 def _catalog() -> list[Any]:
     from heterodot.catalog import crystal, phase_names
+    from heterodot.errors import InputError
 
-    return [crystal(name) for name in phase_names()]
+    known = []
+    for name in phase_names():
+        try:
+            known.append(crystal(name))
+        except InputError:  # only its cell is known, not its sites
+            continue
+    return known
 
 
 def _texture(text: str) -> tuple[str, tuple[int, int, int]]:

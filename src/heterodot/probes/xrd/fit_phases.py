@@ -151,17 +151,24 @@ def fit(
         components = list(problem.components)
     evidence = _evidence(problem, solution, progress)
     records = {c.name: _standing(problem, solution, c.name, evidence[c.name]) for c in components}
-    absent = [c for c in components if not _keeps(c, records[c.name]["present"], silica)]
-    misfit = _misfit(problem, solution)
-    if all(isinstance(c, HumpComponent) or c in absent for c in components):
-        _nothing_found(problem, check_wavelength)
-    if absent and drop_absent:
-        problem = Problem(
-            data, [c for c in components if c not in absent], base, background, shared
-        )
+    absent: list[Component] = []
+    while drop_absent:
+        weak = [c for c in problem.components if not _keeps(c, records[c.name]["present"], silica)]
+        if not weak:
+            break
+        # one at a time: two phases that stand in for one another must not both go
+        weakest = min(weak, key=lambda c: records[c.name]["evidence"])
+        absent.append(weakest)
+        rest = [c for c in problem.components if c is not weakest]
+        if all(isinstance(c, HumpComponent) for c in rest):
+            _nothing_found(problem, check_wavelength)
+        problem = Problem(data, rest, base, background, shared)
         begin = np.array([solution.values[problem.names[i]] for i in problem.free])
         solution = solve(problem, begin, progress=progress)
-        misfit = _misfit(problem, solution)
+        again = [c.name for c in weak if c is not weakest]
+        for name, value in _evidence(problem, solution, progress, again).items():
+            records[name] = _standing(problem, solution, name, value)
+    misfit = _misfit(problem, solution)
     if check_wavelength and misfit > 0.15:
         warnings += better_wavelength(problem, solution.chi2)
     return _report(problem, solution, records, absent, warnings, base)
@@ -276,11 +283,18 @@ def _without(problem: Problem, name: str) -> Problem:
     return Problem(problem.data, rest, problem.setup, problem.background, problem.shared)
 
 
-def _evidence(problem: Problem, solution: Solution, progress: Progress) -> dict[str, float]:
-    """Return for each component by how much BIC rises when it is left out."""
+def _evidence(
+    problem: Problem,
+    solution: Solution,
+    progress: Progress,
+    names: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Return for each component (or those named) by how much BIC rises when it is left out."""
     n = len(problem.y)
     found = {}
     for component in problem.components:
+        if names is not None and component.name not in names:
+            continue
         rest = _without(problem, component.name)
         begin = np.array([solution.values[rest.names[i]] for i in rest.free])
         if rest.components:

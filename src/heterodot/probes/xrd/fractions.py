@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from heterodot.fitting import Fit
 
 
-def line_strength(
-    crystal: Crystal, hkl: Sequence[int], setup: XrdSetup | None = None
-) -> float:
+def line_strength(crystal: Crystal, hkl: Sequence[int], setup: XrdSetup | None = None) -> float:
     """Return the integrated intensity of a reflection per unit of mass of a phase.
 
     m |F|² LP / (v² rho), in squared electrons per Å^3 and g: relative numbers only.
@@ -165,9 +163,7 @@ def adiabatic_of_fit(
         crystal = phases[name]
         if not isinstance(crystal, Crystal):
             continue
-        local = XrdSetup(
-            setup.wavelength, range=(float(x[0]), float(x[-1])), b_iso=setup.b_iso
-        )
+        local = XrdSetup(setup.wavelength, range=(float(x[0]), float(x[-1])), b_iso=setup.b_iso)
         lists = sticks(crystal, local)
         best = int(np.argmax(lists.intensity))
         near = np.abs(x - lists.two_theta[best]) < 1.2

@@ -220,9 +220,9 @@ def common_translation(a: Sublattices, b: Sublattices, longest: float = 40.0) ->
     Å; equal within 0.01 % of its length and 0.002 Å.
     """
     reach = np.ceil(longest / np.linalg.norm(a.cell, axis=1)).astype(int)
-    grid = np.stack(
-        np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), -1
-    ).reshape(-1, 3)
+    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), -1).reshape(
+        -1, 3
+    )
     # half vectors too: a face- or body-centered cell repeats inside itself
     vectors = grid @ (a.cell / 2)
     length = np.linalg.norm(vectors, axis=1)

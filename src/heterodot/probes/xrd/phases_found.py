@@ -1,8 +1,8 @@
 """Which phases a pattern shows: forward selection among candidates, then a fit that must agree.
 
 Every candidate is laid on the pattern at several crystallite sizes and cell parameters; the one
-that explains most is taken, then the one that explains most of the rest, as long as the evidence
-(BIC, with residuals that are correlated counted once) asks for it.
+that explains most is taken, then the one that explains most of the rest. The whole-pattern fit then
+drops those for which there is no evidence (BIC, with correlated residuals counted once).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from heterodot.fitting import Fit, Parameter
 from heterodot.probes.xrd.amorphous import hump_of
 from heterodot.probes.xrd.components import Component, HumpComponent, PhaseComponent
 from heterodot.probes.xrd.fit_phases import fit, setup_for
-from heterodot.probes.xrd.pattern_fit import Problem, long_run_variance
+from heterodot.probes.xrd.pattern_fit import Problem, coarse_start, solve
 from heterodot.probes.xrd.recorded import Recorded, recorded
 from heterodot.probes.xrd.setup import XrdSetup
 from heterodot.progress import Progress, silent
@@ -117,9 +117,7 @@ def suggest(
     if "range" in options and options["range"] is not None:
         data = data.between(*options["range"])
     base, _ = setup_for(data, setup)
-    chosen = [
-        c for c in candidates if elements is None or set(c.counts) <= set(elements)
-    ]
+    chosen = [c for c in candidates if elements is None or set(c.counts) <= set(elements)]
     if not chosen:
         raise InputError(
             "no candidate is made of these elements only",
@@ -132,6 +130,7 @@ def suggest(
             f"none of {len(chosen)} candidates explains the pattern",
             remedy="check the wavelength, or give phases as CIF files",
         )
+    picked = _polymorphs(data, picked, chosen, base, progress)
     result = fit(measurement, picked, setup, progress=progress, **options)
     rows = result.extra["phases"]
     ranked = []
@@ -203,9 +202,9 @@ def _forward(
         if best is None:
             break
         chi2, crystal, trial, rest = best
-        noise = long_run_variance(rest)
-        evidence = (float(left @ left) - chi2) / noise - 4 * math.log(len(left))
-        if evidence < 10:
+        # generous here: what is picked in vain is dropped by the fit, which knows the noise
+        gained = float(left @ left) - chi2
+        if gained < 4 * math.log(len(left)) + 10 or gained < 0.03 * chi2:
             break
         picked.append(crystal)
         # the phase brings its neighbors in size and cell, so that its misfit is not taken for more
@@ -213,6 +212,46 @@ def _forward(
         columns = np.column_stack([trial, _near(own, trial[:, -1])])
         left = _nnls(columns, whole.y_left)[1]
     return picked, similarity
+
+
+def _polymorphs(
+    data: Recorded,
+    picked: list[Crystal],
+    crystals: Sequence[Crystal],
+    setup: XrdSetup,
+    progress: Progress,
+) -> list[Crystal]:
+    """Return the picked phases, each in the polymorph that fits best with the others.
+
+    Forward selection sees one phase at a time, and an orthorhombic cell with its many lines
+    can stand in for a cubic one and its neighbor; a solution with all phases decides.
+    """
+
+    def cost(phases: list[Crystal]) -> float:
+        shared = [
+            Parameter("zero", 0.0, "deg", low=-0.5, high=0.5),
+            Parameter("b_overall", 0.0, "angstrom^2", low=-1.5, high=8.0),
+        ]
+        parts: list[Component] = [PhaseComponent(f"p{k}", c, setup) for k, c in enumerate(phases)]
+        parts.append(HumpComponent("silica", hump_of("silica"), setup))
+        problem = Problem(data, parts, setup, 4, shared)
+        start = coarse_start(problem, SIZES)
+        solution = solve(problem, start, max_evaluations=25, progress=progress, jacobian=False)
+        return solution.chi2 + len(problem.free) * math.log(len(problem.y))
+
+    best = math.inf
+    for k, phase in enumerate(picked):
+        others = [c for c in crystals if c.formula == phase.formula and c.name != phase.name]
+        if not others:
+            continue
+        if best == math.inf:
+            best = cost(picked)
+        for other in others:
+            trial = [*picked[:k], other, *picked[k + 1 :]]
+            found = cost(trial)
+            if found < best:
+                best, picked = found, trial
+    return picked
 
 
 def _near(own: Floats, column: Floats) -> Floats:
@@ -244,8 +283,6 @@ def _bank(problem: Problem, crystal: Crystal, setup: XrdSetup) -> Floats:
     for size in SIZES:
         for strain in STRAINS:
             moved = {f"x.strain_{k + 1}": strain * b for k, b in enumerate(basis)}
-            curve = component.curve(
-                problem.data.two_theta, {**values, **moved, "x.size": size}
-            )
+            curve = component.curve(problem.data.two_theta, {**values, **moved, "x.size": size})
             columns.append(curve / problem.data.sigma)
     return _projected(problem, np.array(columns).T)
