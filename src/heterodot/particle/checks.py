@@ -167,7 +167,12 @@ def _interior(particle: Particle, found: Contacts, bonded: Ints) -> dict[str, An
 
     core = np.flatnonzero(particle.role == "core")
     known = [k for k, d in enumerate(particle.domains) if d.crystal is not None]
-    judged = core[np.isin(particle.domain[core], known)]
+    ligand = particle.role == "ligand"
+    held = np.zeros(len(particle), dtype=bool)
+    i, j = found.i[found.bond], found.j[found.bond]
+    held[i[ligand[j]]] = True
+    held[j[ligand[i]]] = True
+    judged = core[np.isin(particle.domain[core], known) & ~held[core]]
     if len(judged) == 0:
         return _check("bulk-like interior", True, None, 0.95, "", "no core atoms to judge")
     good = np.zeros(len(particle), dtype=bool)
@@ -183,8 +188,15 @@ def _interior(particle: Particle, found: Contacts, bonded: Ints) -> dict[str, An
         np.add.at(length, table.site, d)
         length /= np.maximum(table.coordination, 1)
         mine = judged[particle.domain[judged] == k]
+        foreign = ~np.isin(numbers[mine], crystal.numbers)
+        site_charge = crystal.require_charges()
+        # an ion that is not of this crystal is judged as the one whose charge it has
+        strange = foreign & ~np.isin(np.round(particle.charge[mine], 3), np.round(site_charge, 3))
+        good[mine[strange]] = True
         for site in range(len(crystal)):
-            same = numbers[mine] == crystal.numbers[site]
+            same = (numbers[mine] == crystal.numbers[site]) | (
+                foreign & (np.abs(particle.charge[mine] - site_charge[site]) < 1e-3)
+            )
             fits = (bonded[mine] == table.coordination[site]) & (
                 np.abs(mean[mine] - length[site]) < 0.1 * length[site]
             )
@@ -221,7 +233,7 @@ def interface_report(
         key = str(int(bonded[atom]))
         census.setdefault(element, {})
         census[element][key] = census[element].get(key, 0) + 1
-    full = _full_coordination(particle)
+    full = full_coordination(particle)
     complete = [bonded[a] >= full.get((int(d[a]), particle.symbols[a]), 1) for a in strong]
     share = float(np.mean(complete)) if len(complete) else 0.0
     document = {
@@ -246,7 +258,8 @@ def interface_report(
     )
 
 
-def _full_coordination(particle: Particle) -> dict[tuple[int, str], int]:
+def full_coordination(particle: Particle) -> dict[tuple[int, str], int]:
+    """Return the bulk coordination of each element in each domain whose crystal is known."""
     from heterodot.particle.crystallite import bonds
 
     found: dict[tuple[int, str], int] = {}

@@ -19,6 +19,7 @@ from heterodot.crystal import Crystal
 from heterodot.errors import InputError
 from heterodot.particle.particle import Domain, Particle
 from heterodot.particle.sublattice import new_sites, product_crystal, vegard
+from heterodot.particle.touch_up import relabel, separate
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,7 +97,8 @@ def exchange(
     -------
     Particle
         ``history[-1]`` says how many ions were exchanged, the misfit of the new cell to the old
-        one, and the mismatch at the interface before and after.
+        one, the mismatch at the interface before and after, and how many surface ions had to
+        give way (``eased``).
 
     Raises
     ------
@@ -137,7 +139,8 @@ def exchange(
     found = product if product is not None else product_crystal(crystal, old, new, number)
     if q_old < 0 or found is None or _isomorphous(crystal, found, old):
         out = _on_sites(particle, chosen, new, q_new / number)
-        out = _rename(out, k, crystal, found, share)
+        scale = vegard(crystal, found, share) if crystal is not None and found is not None else 1.0
+        out = _rename(out, k, crystal, found, share, scale if cell == "new" else 1.0)
     else:
         out = _through_sublattice(particle, k, chosen, new, q_new / number, number, found)
     if cell == "new" and found is not None and crystal is not None:
@@ -145,6 +148,9 @@ def exchange(
         out = _stretch(out, particle, k, factor)
         step["cell_change"] = factor - 1.0
     step |= _mismatch(particle, out, step.get("cell_change", 0.0), k)
+    out, moved = separate(relabel(out))
+    if moved:
+        step["eased"] = moved
     return out.replace(step)
 
 
@@ -166,9 +172,7 @@ def domain_index(particle: Particle, domain: int | str) -> int:
     return domain
 
 
-def _refuse(
-    particle: Particle, k: int, old: str, fraction: float, order: str, cell: str
-) -> None:
+def _refuse(particle: Particle, k: int, old: str, fraction: float, order: str, cell: str) -> None:
     if not 0.0 <= fraction <= 1.0:
         raise InputError(
             f"a fraction of {fraction:g} is not possible", place="fraction", remedy="give 0 to 1"
@@ -283,14 +287,22 @@ def _on_sites(particle: Particle, chosen: Ints, new: str, charge: float) -> Part
 
 
 def _rename(
-    particle: Particle, k: int, old: Crystal | None, product: Crystal | None, share: float
+    particle: Particle,
+    k: int,
+    old: Crystal | None,
+    product: Crystal | None,
+    share: float,
+    scale: float,
 ) -> Particle:
     """Give the domain the product's crystal and a name that says what it holds."""
     counts = particle.composition(k)
+    crystal = old
     if share > 0.999 and product is not None:
         name, crystal = product.formula, product
     else:
-        name, crystal = _mixed_name(counts), old
+        name = _mixed_name(counts)
+        if old is not None:
+            crystal = old.replace(cell=old.cell * scale)
     domains = list(particle.domains)
     names = {d.name for m, d in enumerate(domains) if m != k}
     base, n = name, 2
@@ -362,9 +374,7 @@ def _through_sublattice(
     )
 
 
-def _split(
-    base: Particle, labels: Ints, k: int, target: int, rest: Ints, places: Array
-) -> Ints:
+def _split(base: Particle, labels: Ints, k: int, target: int, rest: Ints, places: Array) -> Ints:
     """Give each anion of the old domain to the cations that are nearest to it."""
     from scipy.spatial import cKDTree
 

@@ -43,6 +43,9 @@ def radius(number: int, charge: float) -> float:
     from heterodot.catalog import ionic_radius
 
     symbol = chemical_symbols[number]
+    if number == 8 and charge < 0:
+        # half the charge of a carboxylate sits on each oxygen, which has its usual ionic size
+        return float(ionic_radius("O", -2, 6).value.value)
     state = round(charge) if abs(charge) >= 0.5 else 0
     if state and not (number in ORGANIC and state != -2):
         # large monovalent cations sit in twelve-fold cages, the rest in six- or four-fold sites

@@ -236,7 +236,7 @@ def _complete(a: Crystallite, b: Crystallite) -> tuple[int, int]:
     free = np.ones(len(flat), dtype=bool)
     open_ = np.flatnonzero(~filled & (charge < 0))
     if len(open_):
-        free[open_] = _room(points[open_], radius[open_], there, sizes, CONTACT)
+        free[open_] = room_for(points[open_], radius[open_], there, sizes, CONTACT)
     while True:
         gain = np.zeros(len(flat))
         np.add.at(gain, j[bond], (lacks[i[bond]] > 0).astype(float))
@@ -298,20 +298,20 @@ def _place_halide(a: Crystallite, b: Crystallite, number: int, charge: float) ->
     bond = (charges[i] * charges[j] < 0) & (d < BOND * (radius[i] + radius[j]))
     lacks = _lacking(blocks, owner, flat, charges, filled, full, i[bond], j[bond])
     size = radii(np.array([number]), np.array([charge]))[0]
-    spots = _around(points, radius + size, lacks)
+    spots = around_cations(points, radius + size, lacks)
     if len(spots) == 0:
         return 0
     there, sizes = _everything(blocks)
-    spots = spots[_room(spots, np.full(len(spots), size), there, sizes, 0.78)]
+    spots = spots[room_for(spots, np.full(len(spots), size), there, sizes, 0.78)]
     lacking = np.flatnonzero(lacks > 0)
     empty = np.flatnonzero(~filled & (charges < 0))
     if len(spots) == 0 or len(empty) == 0:
         return 0
-    chosen = _cover(spots, points[lacking], 1.2 * (radius[lacking] + size), lacks[lacking], size)
+    chosen = cover(spots, points[lacking], 1.2 * (radius[lacking] + size), lacks[lacking], size)
     return _hold(blocks, owner, flat, points, empty, spots[chosen], number, charge)
 
 
-def _cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) -> list[int]:
+def cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) -> list[int]:
     """Choose spots one by one where they serve most cations that still lack a neighbor."""
     import heapq
 
@@ -388,7 +388,7 @@ def _hold(
     return len(used)
 
 
-def _around(points: Array, length: Array, lacks: Ints) -> Array:
+def around_cations(points: Array, length: Array, lacks: Ints) -> Array:
     """Points around each lacking cation where a neighbor could be, (n, 3)."""
     lacking = np.flatnonzero(lacks > 0)
     # a finer search where it costs little
@@ -421,7 +421,7 @@ def _everything(blocks: Sequence[Crystallite]) -> tuple[Array, Array]:
     return points, sizes
 
 
-def _room(spots: Array, size: Array, there: Array, sizes: Array, factor: float) -> Mask:
+def room_for(spots: Array, size: Array, there: Array, sizes: Array, factor: float) -> Mask:
     """Which spots are at least ``factor`` sums of radii from every ion, (n,) bool."""
     from scipy.spatial import cKDTree
 

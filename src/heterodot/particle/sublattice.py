@@ -180,9 +180,7 @@ def _unique(points: Array, tolerance: float = 0.7) -> tuple[Array, Ints]:
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     size = np.bincount(label, minlength=count)
-    mean = np.stack(
-        [np.bincount(label, points[:, k], count) / size for k in range(3)], axis=1
-    )
+    mean = np.stack([np.bincount(label, points[:, k], count) / size for k in range(3)], axis=1)
     return mean, size.astype(np.int64)
 
 
