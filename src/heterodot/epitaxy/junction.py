@@ -15,12 +15,14 @@ termination pair are good to some tens of percent, absolute values to a factor o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heterodot.crystal import Crystal
 from heterodot.epitaxy.layers import Layer, Side, layers
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ FLOOR = 0.7  # Å: nearest approach of the two surface atom planes that is evalu
 POLAR = 1e-4  # e/Å²: bound charge below which a termination counts as non-polar
 DEEP = 12.0  # Å: depth of each half crystal
 REACH = 6.5  # Å: range of the repulsion
+WIDEST = 4.5  # Å: largest gap that is looked at
+COARSE = 6.0  # 1/Å: waves that a first look at all registries uses
 PRECISION = 9.0  # waves are kept up to G with exp(-G FLOOR) = exp(-PRECISION)
 
 
@@ -154,23 +158,152 @@ def half(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """The plane waves that two lattices with a common cell share, and a grid of rigid shifts.
+
+    Attributes
+    ----------
+    vectors : (m, 2) array
+        One of each pair G, -G, and 0; 1/Å, shortest first.
+    lengths : (m,) array
+    dual : (2, 2) array
+        Period of the registry, rows, Å.
+    floor : float
+        Smallest gap for which they are enough, Å.
+    shifts : (n, 2) array
+        Coarse grid over the period, Å.
+    phases : (n, k) complex array
+        exp(i G s) of the shifts and the ``k`` longest-ranged waves.
+    """
+
+    vectors: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    dual: NDArray[np.float64]
+    floor: float
+    shifts: NDArray[np.float64]
+    phases: NDArray[np.complex128]
+
+
+def shared_waves(
+    cell: NDArray[np.float64],
+    cell_a: NDArray[np.int64],
+    cell_b: NDArray[np.int64],
+    *,
+    floor: float = FLOOR,
+) -> Waves:
+    """Return the waves common to both meshes of a coincidence cell.
+
+    Parameters
+    ----------
+    cell : (2, 2) array
+        Coincidence cell, rows, Å.
+    cell_a, cell_b : (2, 2) int array
+        The same in both meshes.
+    floor : float
+        Smallest gap that will be asked for, Å.
+    """
+    vectors, dual = common_waves(cell, cell_a, cell_b, PRECISION / floor)
+    lengths = np.linalg.norm(vectors, axis=1)
+    order = np.argsort(np.round(lengths, 9), kind="stable")
+    vectors, lengths = np.ascontiguousarray(vectors[order]), lengths[order]
+    shifts = grid(dual, 0.55)
+    coarse = int(np.searchsorted(lengths, COARSE))
+    phases = np.exp(1j * shifts @ vectors[:coarse].T)
+    return Waves(vectors, lengths, dual, floor, shifts, phases)
+
+
+def grid(dual: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Return rigid shifts that cover the period of the registry, (n, 2), Å."""
+    numbers = [max(1, min(24, math.ceil(x / step))) for x in np.linalg.norm(dual, axis=1)]
+    fractions = np.array(list(np.ndindex(*numbers))) / numbers
+    return np.asarray(fractions @ dual)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A half crystal as the other one sees it: its Fourier amplitudes (see `_planewise`)."""
+
+    half: Half
+    coulomb: NDArray[np.complex128]
+    plain: NDArray[np.complex128]
+    weighted: NDArray[np.complex128]
+
+
+def seen(
+    body: Half,
+    waves: Waves,
+    own: Sequence[str],
+    others: Sequence[str],
+    potential: IonicPotential,
+    *,
+    below: bool,
+) -> Seen:
+    """Return the Fourier amplitudes of a half crystal.
+
+    Parameters
+    ----------
+    body : Half
+    waves : Waves
+    own, others : sequences of str
+        Elements of this crystal and of the other.
+    potential : IonicPotential
+    below : bool
+        Whether it is the lower half.
+    """
+    from heterodot.epitaxy._planewise import amplitudes
+
+    rates = np.array([[1.0 / potential.rho[x, y] for y in others] for x in own])
+    kinds = np.array([list(own).index(s) for s in body.species])
+    values = amplitudes(
+        waves.vectors, body.points, body.depths, body.weights, body.charges, kinds, REACH, rates,
+        -1.0 if below else 1.0,
+    )  # fmt: skip
+    return Seen(body, *values)
+
+
 class Junction:
     """Energy per area of two half crystals as a function of rigid shift and gap.
 
     Parameters
     ----------
-    lower, upper : Half
-    cell : (2, 2) array
-        Coincidence cell, rows, Å, in the axes of the halves.
-    cell_a, cell_b : (2, 2) int array
-        The same in both meshes.
+    lower, upper : Seen
+        Both halves, with amplitudes for the same waves and elements.
+    waves : Waves
+    own, others : sequences of str
+        Elements of the lower and of the upper crystal.
     potential : IonicPotential
-    floor : float
-        Smallest gap that will be asked for, Å.
     """
 
     def __init__(
         self,
+        lower: Seen,
+        upper: Seen,
+        waves: Waves,
+        own: Sequence[str],
+        others: Sequence[str],
+        potential: IonicPotential,
+    ) -> None:
+        from heterodot.energy.ewald import coulomb_constant
+
+        self.lower, self.upper = lower.half, upper.half
+        self.waves = waves
+        lengths = waves.lengths
+        # a wave and its opposite are added as one
+        twice = np.where(lengths > 0, 2.0, 1.0) / (self.lower.area * self.upper.area)
+        rho = np.array([[potential.rho[a, b] for b in others] for a in own])
+        contact = np.array([[potential.contact[a, b] for b in others] for a in own])
+        self.rates = 1.0 / rho
+        self.strengths = 2.0 * math.pi * rho * np.exp(contact / rho)
+        safe = np.where(lengths > 0, lengths, 1.0)
+        front = 2.0 * math.pi * coulomb_constant() / safe * twice
+        self.coulomb = front * lower.coulomb * upper.coulomb
+        self.p_a, self.w_a = lower.plain * twice, lower.weighted * twice
+        self.p_b, self.w_b = upper.plain, upper.weighted
+
+    @classmethod
+    def between(
+        cls,
         lower: Half,
         upper: Half,
         cell: NDArray[np.float64],
@@ -179,43 +312,27 @@ class Junction:
         potential: IonicPotential,
         *,
         floor: float = FLOOR,
-    ) -> None:
-        from heterodot.energy.ewald import coulomb_constant
-        from heterodot.epitaxy._planewise import amplitudes
-
-        self.lower, self.upper, self.floor = lower, upper, floor
-        self.waves, self.dual = common_waves(cell, cell_a, cell_b, PRECISION / floor)
-        self.lengths = np.linalg.norm(self.waves, axis=1)
-        # a wave and its opposite are added as one
-        twice = np.where(self.lengths > 0, 2.0, 1.0) / (lower.area * upper.area)
-        kinds_a, kinds_b = sorted(set(lower.species)), sorted(set(upper.species))
-        rho = np.array([[potential.rho[a, b] for b in kinds_b] for a in kinds_a])
-        contact = np.array([[potential.contact[a, b] for b in kinds_b] for a in kinds_a])
-        self.rates = 1.0 / rho
-        self.strengths = 2.0 * math.pi * rho * np.exp(contact / rho)
-        one = amplitudes(
-            self.waves, lower.points, lower.depths, lower.weights, lower.charges,
-            np.array([kinds_a.index(s) for s in lower.species]), REACH, self.rates, -1.0,
-        )  # fmt: skip
-        two = amplitudes(
-            self.waves, upper.points, upper.depths, upper.weights, upper.charges,
-            np.array([kinds_b.index(s) for s in upper.species]), REACH,
-            np.ascontiguousarray(self.rates.T), 1.0,
-        )  # fmt: skip
-        safe = np.where(self.lengths > 0, self.lengths, 1.0)
-        front = 2.0 * math.pi * coulomb_constant() / safe * twice
-        self.coulomb = front * one[0] * two[0]
-        self.p_a, self.w_a = one[1] * twice, one[2] * twice
-        self.p_b, self.w_b = two[1], two[2]
+    ) -> Junction:
+        """Return the junction of two halves with a common cell (rows, Å; integers in meshes)."""
+        waves = shared_waves(cell, cell_a, cell_b, floor=floor)
+        own, others = sorted(set(lower.species)), sorted(set(upper.species))
+        return cls(
+            seen(lower, waves, own, others, potential, below=True),
+            seen(upper, waves, others, own, potential, below=False),
+            waves,
+            own,
+            others,
+            potential,
+        )
 
     def spectrum(self, gap: float) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         """Return the energy of each common wave at a gap and its derivative by the gap."""
         from heterodot.epitaxy._planewise import spectrum
 
-        values = np.empty(len(self.waves), dtype=np.complex128)
+        values = np.empty(len(self.waves.lengths), dtype=np.complex128)
         slopes = np.empty_like(values)
         spectrum(
-            gap, self.lengths, self.coulomb, self.p_a, self.w_a, self.p_b, self.w_b,
+            gap, self.waves.lengths, self.coulomb, self.p_a, self.w_a, self.p_b, self.w_b,
             self.rates, self.strengths, values, slopes,
         )  # fmt: skip
         return values, slopes
@@ -237,7 +354,9 @@ class Junction:
         from heterodot.epitaxy._planewise import at_shift
 
         values, slopes = self.spectrum(gap)
-        energy, x, y, z = at_shift(self.waves, values, slopes, float(shift[0]), float(shift[1]))
+        energy, x, y, z = at_shift(
+            self.waves.vectors, values, slopes, float(shift[0]), float(shift[1])
+        )
         return float(energy), np.array([x, y, z])
 
     def shift_map(
@@ -246,44 +365,62 @@ class Junction:
         """Return shifts over the period of the registry, (n, 2) Å, and energies there, (n,)."""
         from heterodot.epitaxy._planewise import shift_map
 
-        shifts = self.grid(step)
+        shifts = grid(self.waves.dual, step)
         values, _ = self.spectrum(gap)
-        return shifts, np.asarray(shift_map(self.waves, values, shifts))
+        return shifts, np.asarray(shift_map(self.waves.vectors, values, shifts))
 
-    def grid(self, step: float) -> NDArray[np.float64]:
-        """Return rigid shifts that cover the period of the registry, (n, 2), Å."""
-        lengths = np.linalg.norm(self.dual, axis=1)
-        numbers = [max(1, min(24, math.ceil(x / step))) for x in lengths]
-        fractions = np.array(list(np.ndindex(*numbers))) / numbers
-        return np.asarray(fractions @ self.dual)
+    def coarse(self, *, widest: float = WIDEST) -> tuple[NDArray[np.float64], float, float]:
+        """Return shift, gap and energy of the best point of a coarse grid (long waves only)."""
+        count = self.waves.phases.shape[1]
+        gaps = np.arange(max(self.waves.floor, 0.8), widest, 0.25)
+        values = np.empty((count, len(gaps)), dtype=np.complex128)
+        slopes = np.empty(count, dtype=np.complex128)
+        from heterodot.epitaxy._planewise import spectrum
 
-    def optimum(self, *, widest: float = 4.5) -> tuple[NDArray[np.float64], float, float]:
+        lengths = self.waves.lengths[:count]
+        for n, gap in enumerate(gaps):
+            out = np.empty(count, dtype=np.complex128)
+            spectrum(
+                float(gap), lengths, self.coulomb[:count], self.p_a, self.w_a, self.p_b, self.w_b,
+                self.rates, self.strengths, out, slopes,
+            )  # fmt: skip
+            values[:, n] = out
+        phases = self.waves.phases
+        energies = phases.real @ values.real - phases.imag @ values.imag
+        flat = int(np.argmin(np.round(energies, 9)))
+        row, column = divmod(flat, len(gaps))
+        return self.waves.shifts[row], float(gaps[column]), float(energies[row, column])
+
+    def optimum(
+        self,
+        start: tuple[NDArray[np.float64], float, float] | None = None,
+        *,
+        widest: float = WIDEST,
+    ) -> tuple[NDArray[np.float64], float, float]:
         """Return shift (Å), gap (Å) and energy per area of the most stable registry.
 
         The energy is positive, at the widest gap, where the halves repel each other everywhere.
+
+        Parameters
+        ----------
+        start : (shift, gap, energy), optional
+            Where to start; the best point of `coarse` if not given.
+        widest : float
+            Largest gap, Å.
         """
         from scipy.optimize import minimize
 
-        from heterodot.epitaxy._planewise import shift_map
-
-        shifts = self.grid(0.55)
-        best = (math.inf, shifts[0], 2.0)
-        for gap in np.arange(max(self.floor, 0.8), widest, 0.25):
-            energies = shift_map(self.waves, self.spectrum(float(gap))[0], shifts)
-            low = int(np.argmin(np.round(energies, 10)))
-            if energies[low] < best[0] - 1e-9:
-                best = (float(energies[low]), shifts[low], float(gap))
+        best = self.coarse(widest=widest) if start is None else start
 
         def function(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            value, slope = self.gradient(x[:2], float(x[2]))
-            return value, slope
+            return self.gradient(x[:2], float(x[2]))
 
         found = minimize(
             function,
-            np.array([*best[1], best[2]]),
+            np.array([*best[0], best[1]]),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(None, None), (None, None), (self.floor, widest)],
+            bounds=[(None, None), (None, None), (self.waves.floor, widest)],
             options={"maxiter": 40, "ftol": 1e-10, "gtol": 1e-7},
         )
         return np.asarray(found.x[:2]), float(found.x[2]), float(found.fun)
@@ -374,10 +511,29 @@ def cleavage(view: Side, stack: list[Layer], last: int, potential: IonicPotentia
     drift = turns * view.stack.drift @ view.mesh.flat
     gap = step + turns * view.period - lower.edge - upper.edge
     one = np.eye(2, dtype=np.int64)
-    junction = Junction(
+    junction = Junction.between(
         lower, upper, view.mesh.flat, one, one, potential, floor=max(min(gap, FLOOR), 0.3)
     )
     return -junction.energy(drift, gap)
 
 
-__all__ = ["Half", "Junction", "cleavage", "common_waves", "half", "layers"]
+def cheapest_face(crystal: Crystal, potential: IonicPotential) -> float:
+    """Return the lowest surface energy among the non-polar low-index faces, eV/Å² (rigid).
+
+    No face that a cut makes costs less: it would otherwise be the crystal's own. Planes up to
+    index 1 of the conventional cell are looked at; 0 where all of them are polar.
+    """
+    from heterodot.epitaxy.planes import distinct_planes, surface_mesh
+    from heterodot.epitaxy.registry import primitive_sites, stacking
+
+    sites = primitive_sites(crystal)
+    found = []
+    for plane in distinct_planes(crystal, 1):
+        mesh = surface_mesh(crystal, plane)
+        view = Side(crystal, sites, mesh, stacking(sites, mesh), np.eye(2, dtype=np.int64))
+        stack = layers(view)
+        for last in range(len(stack)):
+            if abs(half(view, stack, last, below=True).bound) < POLAR:
+                found.append(0.5 * cleavage(view, stack, last, potential))
+    positive = [energy for energy in found if energy > 0]
+    return min(positive) if positive else 0.0

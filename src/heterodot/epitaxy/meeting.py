@@ -28,6 +28,7 @@ def interfaces(
     tolerance: float = TOLERANCE,
     shared: str | None = None,
     most: int = 12,
+    faces: tuple[float, float] | None = None,
 ) -> list[Interface]:
     """Return the ways in which the atoms of a relation can meet, the best first.
 
@@ -52,12 +53,17 @@ def interfaces(
     shared : str, optional
         Only interfaces that share this element.
     most : int
-        Length of the list.
+        Length of the list. With a potential, all pairs of terminations get a first look, and as
+        many as this are refined.
+    faces : (float, float), optional
+        Surface energies of the cheapest faces of A and B, eV/Å², below which no cut is counted;
+        found with `heterodot.epitaxy.junction.cheapest_face` if not given.
 
     Returns
     -------
     list of Interface
-        With a potential sorted by interface energy, else by registry of all ions.
+        With a potential sorted by ``parts["bonding"]`` (adhesion over the surface energies of
+        both cuts), else by registry of all ions.
 
     Raises
     ------
@@ -77,7 +83,9 @@ def interfaces(
     found = (
         _by_registry(relation, a, b, tolerance)
         if potential is None
-        else _by_energy(relation, a, b, potential, tolerance)
+        else _by_energy(
+            relation, a, b, potential, tolerance, most, faces or _faces(relation, potential)
+        )
     )
     if shared is not None:
         found = [meeting for meeting in found if meeting.shared == shared]
@@ -305,42 +313,64 @@ def _by_energy(
     b: Side,
     potential: IonicPotential,
     tolerance: float,
+    refined: int,
+    faces: tuple[float, float],
 ) -> list[Interface]:
-    from heterodot.epitaxy.junction import Junction, cleavage, half
+    from heterodot.epitaxy.junction import Junction, cleavage, half, seen, shared_waves
 
     stack_a, stack_b = layers(a), layers(b)
     deform = fitting(a, b)
-    cell = a.cell @ a.mesh.flat
     scale = potential.charge_scale
-    lowers = [half(a, stack_a, n, below=True, scale=scale) for n in range(len(stack_a))]
-    uppers = [
-        half(b, stack_b, n, below=False, deform=deform, scale=scale) for n in range(len(stack_b))
+    waves = shared_waves(a.cell @ a.mesh.flat, a.cell, b.cell)
+    own, others = sorted(set(a.crystal.symbols)), sorted(set(b.crystal.symbols))
+    lowers = [
+        seen(
+            half(a, stack_a, n, below=True, scale=scale), waves, own, others, potential, below=True
+        )
+        for n in range(len(stack_a))
     ]
-    cuts_a = [cleavage(a, stack_a, n, potential) for n in range(len(stack_a))]
-    cuts_b = [cleavage(b, stack_b, n - 1, potential) for n in range(len(stack_b))]
-    back = np.linalg.inv(a.mesh.flat)
-    found = []
+    uppers = [
+        seen(
+            half(b, stack_b, n, below=False, deform=deform, scale=scale),
+            waves, others, own, potential, below=False,
+        )
+        for n in range(len(stack_b))
+    ]  # fmt: skip
+    looked = []
     for n, lower in enumerate(lowers):
         for m, upper in enumerate(uppers):
-            junction = Junction(lower, upper, cell, a.cell, b.cell, potential)
-            shift, distance, energy = junction.optimum()
-            gap = distance + lower.edge + upper.edge
-            meeting = _named(relation, a, b, stack_a, stack_b, n, m, shift @ back, gap, tolerance)
-            surfaces = 0.5 * (cuts_a[n] + cuts_b[m])
-            energies = {
-                "adhesion": -energy,
-                "interface": surfaces + energy,
-                "surface_a": 0.5 * cuts_a[n],
-                "surface_b": 0.5 * cuts_b[m],
-            }
-            parts = {
-                **meeting.parts,
-                "bonding": -energy / surfaces if surfaces > 1e-4 else 0.0,
-                "imbalance": abs(lower.bound + upper.bound),
-                "diluted_a": lower.occupancy,
-                "diluted_b": upper.occupancy,
-            }
-            found.append(dataclasses.replace(meeting, energy=energies, parts=parts))
+            junction = Junction(lower, upper, waves, own, others, potential)
+            looked.append((junction.coarse(), n, m, junction))
+    looked.sort(key=lambda entry: (round(entry[0][2], 6), entry[1], entry[2]))
+    cuts_a: dict[int, float] = {}
+    cuts_b: dict[int, float] = {}
+    back = np.linalg.inv(a.mesh.flat)
+    found = []
+    for start, n, m, junction in looked[:refined]:
+        shift, distance, energy = junction.optimum(start)
+        lower_half, upper_half = lowers[n].half, uppers[m].half
+        gap = distance + lower_half.edge + upper_half.edge
+        meeting = _named(relation, a, b, stack_a, stack_b, n, m, shift @ back, gap, tolerance)
+        if n not in cuts_a:
+            cuts_a[n] = cleavage(a, stack_a, n, potential)
+        if m not in cuts_b:
+            cuts_b[m] = cleavage(b, stack_b, m - 1, potential)
+        one = max(0.5 * cuts_a[n], faces[0])
+        two = max(0.5 * cuts_b[m], faces[1])
+        energies = {
+            "adhesion": -energy,
+            "interface": one + two + energy,
+            "surface_a": one,
+            "surface_b": two,
+        }
+        parts = {
+            **meeting.parts,
+            "bonding": -energy / (one + two) if one + two > 1e-4 else 0.0,
+            "imbalance": abs(lower_half.bound + upper_half.bound),
+            "occupancy_a": lower_half.occupancy,
+            "occupancy_b": upper_half.occupancy,
+        }
+        found.append(dataclasses.replace(meeting, energy=energies, parts=parts))
     found.sort(
         key=lambda x: (
             -round(x.parts["bonding"], 4),
@@ -350,6 +380,15 @@ def _by_energy(
         )
     )
     return found
+
+
+def _faces(relation: OrientationRelationship, potential: IonicPotential) -> tuple[float, float]:
+    from heterodot.epitaxy.junction import cheapest_face
+
+    return (
+        cheapest_face(relation.crystal_a, potential),
+        cheapest_face(relation.crystal_b, potential),
+    )
 
 
 def _named(

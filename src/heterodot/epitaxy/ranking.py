@@ -146,6 +146,7 @@ def rank(
     """
     from heterodot.energy import elastic_constants, fit_potential
     from heterodot.epitaxy.elasticity import share
+    from heterodot.epitaxy.junction import cheapest_face
     from heterodot.epitaxy.meeting import interfaces
 
     if potential is None:
@@ -155,13 +156,17 @@ def rank(
         _stiffness(potential, crystal, elastic_constants)
         for crystal in (found.crystal_a, found.crystal_b)
     ]
+    faces = (
+        cheapest_face(found.crystal_a, potential),
+        cheapest_face(found.crystal_b, potential),
+    )
     changed = []
     for n, relation in enumerate(found.matches):
         if n >= best:
             changed.append(relation)
             continue
         progress("bringing terminations together", n / min(best, len(found.matches)))
-        meetings = interfaces(relation, potential=potential)
+        meetings = interfaces(relation, potential=potential, most=6, faces=faces)
         top = min(meetings, key=lambda m: _junction_cost(m.parts))
         elastic = share(relation, stiff[0], stiff[1], thickness=THICKNESS).energy
         parts = {
