@@ -8,6 +8,7 @@ S. Baker and R. D. Cousins, Nucl. Instrum. Methods 221, 437 (1984).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -470,8 +471,7 @@ def _determined(found: Fit) -> bool:
     if any(p.error is None or p.error > 0.5 * p.value for p in taus):
         return False
     return all(
-        b.value - a.value > (a.error or 0.0) + (b.error or 0.0)
-        for a, b in zip(taus, taus[1:], strict=False)
+        b.value - a.value > (a.error or 0.0) + (b.error or 0.0) for a, b in itertools.pairwise(taus)
     )
 
 

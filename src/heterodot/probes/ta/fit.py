@@ -377,6 +377,9 @@ def _posed(
     values = {p.name: given.get(p.name, p.value) for p in instrument}
     span = max(float(m.time[-1] - m.time[0]) for m in matrices)
     step = min(float(np.diff(m.time).min()) for m in matrices)
+    # what is ten times faster than the response is a coherent artefact, not a lifetime
+    widths = [values[s.width] for s in setups if s.width]
+    fastest = 10.0 / min(widths) if widths else 20.0 / step
     open_ = [
         p
         for p in scheme.rates
@@ -398,7 +401,7 @@ def _posed(
                 )
             ),
             low=p.low if p.fixed else max(p.low, 1e-3 / span),
-            high=p.high if p.fixed else min(p.high, 20.0 / step),
+            high=p.high if p.fixed else min(p.high, fastest),
         )
         for p in scheme.rates
     ]
