@@ -132,7 +132,7 @@ def _balls(axes: object, points: Array, radius: Array, colors: list[str]) -> Non
 def _finish(axes: object, points: Array, legend: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
-    span = 0.5 * float(np.ptp(points[:, :2], axis=0).max()) + 3.0
+    span = 0.56 * float(np.ptp(points[:, :2], axis=0).max()) + 4.0
     middle = (points[:, :2].max(0) + points[:, :2].min(0)) / 2
     axes.set_xlim(middle[0] - span, middle[0] + span)  # type: ignore[attr-defined]
     axes.set_ylim(middle[1] - 1.12 * span, middle[1] + 0.88 * span)  # type: ignore[attr-defined]
