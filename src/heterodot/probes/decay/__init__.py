@@ -2,7 +2,7 @@
 
 from heterodot.probes.decay.averages import averages
 from heterodot.probes.decay.distribution import Distribution, Peak, fit_distribution
-from heterodot.probes.decay.fit import fit
+from heterodot.probes.decay.fit import bootstrap, fit, profile
 from heterodot.probes.decay.histogram import Histogram, prepare
 from heterodot.probes.decay.lifetime_map import LifetimeMap, fit_map
 from heterodot.probes.decay.quenching import Diffusion, fit_quenching, from_lifetimes, survival
@@ -16,6 +16,7 @@ __all__ = [
     "LifetimeMap",
     "Peak",
     "averages",
+    "bootstrap",
     "density",
     "fit",
     "fit_distribution",
@@ -26,6 +27,7 @@ __all__ = [
     "from_lifetimes",
     "histogram",
     "prepare",
+    "profile",
     "simulate",
     "survival",
 ]

@@ -9,6 +9,7 @@ J. Skilling and R. K. Bryan, Mon. Not. R. Astron. Soc. 211, 111 (1984).
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,7 +226,7 @@ def _peaks(grid: Floats, photons: Floats, cov: Floats, unit: str) -> tuple[Peak,
         mask = np.zeros(grid.size)
         mask[a:b] = 1.0
         by_share = (mask - share) / total
-        tau = float(np.exp(center))
+        tau = math.exp(center)
         out.append(
             Peak(
                 Value(tau, unit, tau * float(np.sqrt(max(slope @ cov @ slope, 0.0)))),

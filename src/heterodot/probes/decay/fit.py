@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.fitting import Fit, Parameter
+from heterodot.fitting import bootstrap as bootstrap_of
+from heterodot.fitting import profile as profile_of
 from heterodot.fitting.assess import errors_of
 from heterodot.fitting.counting import deviance, goodness, log_likelihood
 from heterodot.fitting.descent import Descent, descend
@@ -442,6 +444,13 @@ def _conclude(posed: Posed, end: Descent) -> Fit:
             **quality,
             "notes": [n for h in posed.histograms for n in h.notes],
             "evaluations": end.evaluations,
+            "problem": replace(
+                posed,
+                parameters=tuple(
+                    replace(p, name=rename.get(p.name, p.name), value=values[p.name])
+                    for p in posed.parameters
+                ),
+            ),
             "traces": {
                 h.name: {
                     "time": h.time,
@@ -463,6 +472,58 @@ def _renamed(text: str, rename: Mapping[str, str]) -> str:
     import re
 
     return re.sub(r"(tau|photons)_\d+( \[.*?\])?", lambda m: rename.get(m[0], m[0]), text)
+
+
+def profile(
+    found: Fit,
+    names: Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    progress: Progress = silent,
+) -> Fit:
+    """Return a decay's fit with profile-likelihood intervals (of the lifetimes if None)."""
+    posed = _problem_of(found)
+    chosen = names or [n for n in found.free if n.startswith("tau_")]
+
+    def refit(parameters: Sequence[Parameter]) -> Fit:
+        return _refit(posed, parameters)
+
+    return profile_of(refit, found, chosen, level=level, progress=progress)
+
+
+def bootstrap(found: Fit, *, draws: int = 100, seed: int = 0, progress: Progress = silent) -> Fit:
+    """Return a decay's fit with bootstrap errors (new counting noise around the model)."""
+    posed = _problem_of(found)
+
+    def refit(counts: Floats) -> Fit:
+        parts, at = [], 0
+        for h in posed.histograms:
+            parts.append(replace(h, counts=counts[at : at + h.counts.size]))
+            at += h.counts.size
+        return _refit(replace(posed, histograms=tuple(parts)), posed.parameters)
+
+    return bootstrap_of(refit, found, draws=draws, seed=seed, progress=progress)
+
+
+def _problem_of(found: Fit) -> Posed:
+    posed = found.extra.get("problem")
+    if not isinstance(posed, Posed):
+        raise InputError("the fit does not hold its problem", remedy="pass the result of fit")
+    return posed
+
+
+def _refit(posed: Posed, parameters: Sequence[Parameter]) -> Fit:
+    given = {p.name: p for p in parameters}
+    trial = replace(
+        posed,
+        parameters=tuple(
+            replace(p, value=given[p.name].value, fixed=given[p.name].fixed)
+            if p.name in given
+            else p
+            for p in posed.parameters
+        ),
+    )
+    return _conclude(trial, _solve(trial, 200, silent))
 
 
 def _determined(found: Fit) -> bool:

@@ -555,6 +555,7 @@ def conclude(
         extra={
             **content,
             **extra,
+            "problem": problem,
             "notes": notes,
             "evaluations": end.evaluations,
             "amplitudes": projection.amplitudes_used,
