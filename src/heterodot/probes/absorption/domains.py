@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from heterodot.catalog.sizing import sizing_curve
 from heterodot.errors import HeterodotError, InputError, NotFoundError
 from heterodot.fitting import Fit, Parameter, least_squares
-from heterodot.probes.absorption.exciton import derivatives
+from heterodot.probes.absorption.exciton import derivatives, prominent
 from heterodot.probes.spectrum import Spectrum, energy_of
 from heterodot.probes.uncertainty import widened
 from heterodot.units import Value
@@ -138,17 +138,6 @@ def decompose(
         )
     start = _places(part, list(phases), dict(near or {}))
     order = sorted(phases, key=lambda p: start[p])
-    parameters: list[Parameter] = []
-    for phase in order:
-        centre = start[phase]
-        given = near is not None and phase in near
-        reach = 0.15 if given else 0.12
-        parameters += [
-            Parameter(f"{phase}.exciton", centre, "eV", low=centre - reach, high=centre + reach),
-            Parameter(f"{phase}.width", 0.12, "eV", low=0.02, high=0.5),
-            Parameter(f"{phase}.continuum", 0.15, "eV", low=0.02, high=0.8),
-            Parameter(f"{phase}.power", 2.0, "", low=0.0, high=6.0),
-        ]
     weight = np.ones_like(part.energy) if part.sigma is None else 1.0 / part.sigma
 
     def projected(p: Mapping[str, float]) -> tuple[Array, Array]:
@@ -164,8 +153,13 @@ def decompose(
         return np.asarray(shapes @ amounts)
 
     name = f"domains {' + '.join(order)}"
-    fit = least_squares(model, parameters, part.values, sigma=part.sigma, name=name)
-    fit = widened(fit)
+    fits = [
+        least_squares(
+            model, _start(order, start, near, *trial), part.values, sigma=part.sigma, name=name
+        )
+        for trial in ((2.0, 2.0), (1.0, 4.0), (4.0, 1.0))
+    ]
+    fit = widened(_over_valleys(fits))
     values = {n: q.value for n, q in fit.parameters.items()}
     shapes, amounts = projected(values)
     warnings = list(fit.warnings)
@@ -185,6 +179,61 @@ def decompose(
         np.asarray(background),
         tuple(warnings),
     )
+
+
+def _over_valleys(fits: Sequence[Fit]) -> Fit:
+    """Return the best fit with errors that hold the other valleys as likely as they are.
+
+    Powers and widths hide behind each other, so that the likelihood may have more than one
+    maximum; a parameter's variance is that within and between them.
+    """
+    usable = [f for f in fits if f.converged and f.covariance is not None]
+    if not usable:
+        return min(fits, key=lambda f: f.cost)
+    best = min(usable, key=lambda f: f.cost)
+    noise = best.cost / max(best.dof, 1) if best.statistic == "squares" else 1.0
+    weights = [math.exp(-0.5 * (f.cost - best.cost) / noise) for f in usable]
+    total = sum(weights)
+    parameters = dict(best.parameters)
+    wider = np.ones(len(best.free))
+    for k, name in enumerate(best.free):
+        own = best[name].error
+        if own is None or own == 0:
+            continue
+        spread = [
+            (f[name].error or 0.0) ** 2 + (f[name].value - best[name].value) ** 2 for f in usable
+        ]
+        variance = sum(w * v for w, v in zip(weights, spread, strict=True)) / total
+        wider[k] = max(math.sqrt(variance) / own, 1.0)
+        parameters[name] = replace(best[name], error=own * float(wider[k]))
+    warnings = best.warnings
+    if wider.max() > 1.5:
+        warnings = (*warnings, "two solutions fit about as well; the errors hold both")
+    return replace(
+        best,
+        parameters=parameters,
+        covariance=np.asarray(best.covariance) * np.outer(wider, wider),
+        warnings=warnings,
+    )
+
+
+def _start(
+    order: Sequence[str],
+    places: Mapping[str, float],
+    near: Mapping[str, float] | None,
+    *powers: float,
+) -> list[Parameter]:
+    found: list[Parameter] = []
+    for k, phase in enumerate(order):
+        centre = places[phase]
+        reach = 0.15 if near is not None and phase in near else 0.12
+        found += [
+            Parameter(f"{phase}.exciton", centre, "eV", low=centre - reach, high=centre + reach),
+            Parameter(f"{phase}.width", 0.12, "eV", low=0.02, high=0.5),
+            Parameter(f"{phase}.continuum", 0.15, "eV", low=0.02, high=0.8),
+            Parameter(f"{phase}.power", powers[k % len(powers)], "", low=0.0, high=6.0),
+        ]
+    return found
 
 
 def _shapes(energy: Array, p: Mapping[str, float], order: Sequence[str], scattering: bool) -> Array:
@@ -213,6 +262,7 @@ def _places(spectrum: Spectrum, phases: list[str], near: dict[str, float]) -> di
         for k in inner
         if d.second[k] <= min(d.second[k - 1], d.second[k + 1])
         and d.second[k] < -3 * d.sigma_second
+        and prominent(d, int(k), 0.003)
     ]
     found: dict[str, float] = {}
     ranges = {}

@@ -263,7 +263,7 @@ def _lowest_peak(d: Derivatives, near: float | None) -> Value | None:
         and d.second[k] <= d.second[k + 1]
         and d.second[k] < -5 * d.sigma_second
     ]
-    minima = [k for k in minima if _prominent(d, k)]
+    minima = [k for k in minima if prominent(d, k)]
     if not minima:
         return None
     # one that counts bends at least a seventh as much as the strongest
@@ -272,10 +272,10 @@ def _lowest_peak(d: Derivatives, near: float | None) -> Value | None:
     return _minimum(d, chosen)
 
 
-def _prominent(d: Derivatives, k: int) -> bool:
-    """Whether the peak that the curvature stands for is a hundredth of the absorbance or more."""
+def prominent(d: Derivatives, k: int, share: float = 0.01) -> bool:
+    """Whether the peak that the curvature stands for is that share of the absorbance or more."""
     height = -float(d.second[k]) * _width(d, k) ** 2 / (8 * math.log(2))
-    return height > 0.01 * abs(float(d.value[k]))
+    return height > share * abs(float(d.value[k]))
 
 
 def _width(d: Derivatives, k: int) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter, least_squares
 from heterodot.probes.spectrum import Spectrum, noise_level, photon_constant, wavelength_of
-from heterodot.probes.uncertainty import propagate, widened
+from heterodot.probes.uncertainty import correlation_time, propagate, widened
 from heterodot.units import Value
 
 Array = NDArray[np.float64]
@@ -246,23 +246,14 @@ def _fit(part: Spectrum, n: int, shape: str, background: bool) -> Fit:
 
 def _criterion(fit: Fit) -> float:
     """Bayesian information criterion with as many points as are independent."""
-    wide = widened(fit)
-    if wide.covariance is None or fit.covariance is None:
-        return fit.bic
-    ratio = np.nanmedian(np.diag(wide.covariance) / np.diag(fit.covariance))
-    time = float(ratio) if np.isfinite(ratio) and ratio >= 1 else 1.0
+    time = max(correlation_time(fit.residual), 1.0)
     n = fit.points / time
     return len(fit.free) * math.log(max(n, 2)) - 2 * fit.log_likelihood / time
 
 
 def _choose(criteria: Mapping[int, float], fits: Mapping[int, Fit]) -> int:
     # the correlation time of the poorest model is the common yardstick of all
-    first = fits[min(fits)]
-    wide = widened(first)
-    time = 1.0
-    if wide.covariance is not None and first.covariance is not None:
-        ratio = np.nanmedian(np.diag(wide.covariance) / np.diag(first.covariance))
-        time = float(ratio) if np.isfinite(ratio) and ratio >= 1 else 1.0
+    time = max(correlation_time(fits[min(fits)].residual), 1.0)
     score = {
         n: len(f.free) * math.log(max(f.points / time, 2)) - 2 * f.log_likelihood / time
         for n, f in fits.items()

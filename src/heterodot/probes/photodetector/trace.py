@@ -195,17 +195,22 @@ def _plateaus(on: NDArray[np.bool_], switches: NDArray[np.int64]) -> list[tuple[
     return [(a, b, bool(on[a])) for a, b in zip(starts, stops, strict=True)]
 
 
-def _tail(current: Array, plateau: tuple[int, int, bool]) -> float:
-    """Median of the settled second half of a plateau."""
+def _settled(plateau: tuple[int, int, bool]) -> slice:
+    """Return the settled part of a plateau: its second half less the start of the next edge."""
     a, b, _ = plateau
-    return float(np.median(current[a + (b - a) // 2 : b]))
+    start = a + (b - a) // 2
+    return slice(start, max(b - (b - a) * 15 // 100, start + 1))
+
+
+def _tail(current: Array, plateau: tuple[int, int, bool]) -> float:
+    return float(np.median(current[_settled(plateau)]))
 
 
 def _noise(current: Array, plateaus: list[tuple[int, int, bool]]) -> float:
-    tails = [current[a + (b - a) // 2 : b] for a, b, on in plateaus if not on]
+    tails = [current[_settled(p)] for p in plateaus if not p[2]]
     steps = np.concatenate([np.diff(t) for t in tails]) if tails else np.zeros(0)
     if len(steps) < 3:
-        steps = np.concatenate([np.diff(current[a + (b - a) // 2 : b]) for a, b, _ in plateaus])
+        steps = np.concatenate([np.diff(current[_settled(p)]) for p in plateaus])
     return float(1.4826 * np.median(np.abs(steps)) / math.sqrt(2)) if len(steps) else 0.0
 
 

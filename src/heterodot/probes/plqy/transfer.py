@@ -237,7 +237,7 @@ def rounding_error(column: Array) -> float:
         if (
             len(column)
             and (whole >= 1).all()
-            and np.all(np.abs(units - whole) < 1e-6 + 1e-9 * units)
+            and np.all(np.abs(units - whole) < 1e-6 + 1e-12 * units)
         ):
             return float(10.0**-digits / math.sqrt(12.0))
     return 0.0
