@@ -81,9 +81,9 @@ def test_cube_levels_are_degenerate():
 def test_core_and_shell(step):
     core, outer, height = 18.0, 32.0, 4.0
     shape = core_shell("a", "b", 2 * core, 2 * outer, 1.3)
-    assert shape.names == ("b", "a")
+    assert shape.names == ("a", "b")
     base = min(step, 0.0)
-    found = run(shape, [band(0.25, edge=step), band(0.1)], height)
+    found = run(shape, [band(0.1), band(0.25, edge=step)], height)
     exact = core_shell_level(core, outer, step - base, height - base, 0.1, 0.25)
     if base == 0.0:
         assert found.solution.energies[0] == pytest.approx(exact, rel=0.02)

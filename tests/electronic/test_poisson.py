@@ -56,8 +56,8 @@ def test_image_of_an_inner_boundary():
     plain = self_energy(sphere("x", 48.0, 2.0), [6.0], 2.0)
     middle = tuple(n // 2 for n in same[1].shape)
     assert same[1][middle] == pytest.approx(plain[1][middle], rel=0.03)
-    shape = core_shell("a", "b", 24.0, 48.0, 2.0)  # names: shell first
-    higher = self_energy(shape, [6.0, 20.0], 6.0)
+    shape = core_shell("a", "b", 24.0, 48.0, 2.0)
+    higher = self_energy(shape, [20.0, 6.0], 6.0)
     exact = own_image(0.0, 12.0, 20.0, 6.0)
     # three elements across the core: coarse
     assert higher[1][middle] == pytest.approx(exact, rel=0.17)

@@ -2,23 +2,39 @@
 
 from heterodot.electronic.alignment import Alignment, alignment
 from heterodot.electronic.coulomb import Coulomb
+from heterodot.electronic.exciton import Exciton, absorption, exciton
 from heterodot.electronic.levels import Density, Levels, State, levels, levels_of_shape
 from heterodot.electronic.materials import Material, Medium, material, medium
 from heterodot.electronic.shape import Shape, rasterize
+from heterodot.electronic.size_map import SizeMap, size_map
+from heterodot.electronic.sizing import empirical_gap, sizing_table
+from heterodot.electronic.trajectory import GapTrajectory, read_trajectory
+from heterodot.electronic.transfer import Transfer, transfer
 
 __all__ = [
     "Alignment",
     "Coulomb",
     "Density",
+    "Exciton",
+    "GapTrajectory",
     "Levels",
     "Material",
     "Medium",
     "Shape",
+    "SizeMap",
     "State",
+    "Transfer",
+    "absorption",
     "alignment",
+    "empirical_gap",
+    "exciton",
     "levels",
     "levels_of_shape",
     "material",
     "medium",
     "rasterize",
+    "read_trajectory",
+    "size_map",
+    "sizing_table",
+    "transfer",
 ]

@@ -342,6 +342,12 @@ def levels_of_shape(
     """
     if len(materials) != len(shape.names):
         raise InputError(f"{len(materials)} materials for {len(shape.names)} domains")
+    if tuple(m.name for m in materials) != shape.names:
+        raise InputError(
+            f"materials of {', '.join(m.name for m in materials)} for domains "
+            f"{', '.join(shape.names)}",
+            remedy="give them in the order of the shape's domains",
+        )
     around = medium() if around is None else around
     found: dict[str, tuple[State, ...]] = {}
     waves: dict[str, NDArray[np.float32]] = {}

@@ -362,6 +362,8 @@ def _images(elements: _Elements, points: Array, local: Array) -> Array:
     contrast = (elements.after - elements.before) / (elements.after + elements.before)
     gap = elements.place[:, None, :] - elements.place[None, :, :]
     distance = np.sqrt((gap**2).sum(axis=2))
+    # elements of two surfaces that meet in one voxel are kept half an element apart
+    distance = np.maximum(distance, 0.5 * np.sqrt(np.minimum.outer(elements.area, elements.area)))
     np.fill_diagonal(distance, 1.0)
     # field along the normal at i of a unit charge at j, over 4 pi epsilon_0
     field = (gap * elements.normal[:, None, :]).sum(axis=2) / distance**3

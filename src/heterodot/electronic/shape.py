@@ -185,7 +185,7 @@ def rasterize(particle: Particle, spacing: float | None = None, *, points: int =
 
 def _parts(spacing: float) -> int:
     """Return into how many pieces a voxel's edge is cut while the surface is found."""
-    return max(2, int(np.ceil(spacing / 0.8)))
+    return max(1, int(np.ceil(spacing / 0.8)))
 
 
 def _lattice(
@@ -288,15 +288,15 @@ def check_resolution(shape: Shape) -> None:
     InputError
         Naming the domain, its width and the spacing that would do.
     """
-    for name in shape.names:
-        wide = shape.diameter(name)
-        if wide < SMALLEST * shape.spacing:
-            raise InputError(
-                f"a spacing of {shape.spacing:.2f} Å does not resolve domain '{name}', which is "
-                f"about {wide:.1f} Å wide",
-                place="spacing",
-                remedy=f"give at most {wide / SMALLEST:.2f} Å",
-            )
+    name = min(shape.names, key=shape.diameter)
+    wide = shape.diameter(name)
+    if wide < SMALLEST * shape.spacing:
+        raise InputError(
+            f"a spacing of {shape.spacing:.2f} Å does not resolve domain '{name}', which is "
+            f"about {wide:.1f} Å wide",
+            place="spacing",
+            remedy=f"give at most {wide / SMALLEST:.2f} Å",
+        )
 
 
 def _spacing(spacing: float | None, extent: NDArray[np.float64], points: int) -> float:
@@ -412,7 +412,7 @@ def from_distances(
     low = np.asarray(low, dtype=float) - MARGIN
     high = np.asarray(high, dtype=float) + MARGIN
     spacing, counts, origin = _lattice(low, high, spacing, points)
-    parts = 2
+    parts = 2 if spacing > 0.6 else 1
     fine = spacing / parts
     axes = [
         origin[k] - (spacing - fine) / 2 + fine * np.arange(parts * counts[k]) for k in range(3)
@@ -454,8 +454,9 @@ def core_shell(
 ) -> Shape:
     """Return a sphere with a concentric core, diameters in Å."""
     inner, outer = _length(core_diameter) / 2, _length(diameter) / 2
+    around = without(ball(outer), ball(inner))
     return from_distances(
-        [(shell, ball(outer)), (core, ball(inner))], [-outer] * 3, [outer] * 3, spacing, **options
+        [(core, ball(inner)), (shell, around)], [-outer] * 3, [outer] * 3, spacing, **options
     )
 
 
@@ -482,10 +483,11 @@ def cube_and_cap(
     """
     half, radius = _length(edge) / 2, _length(diameter) / 2
     center = half + radius * (1 - 2 * sunk)
-    round_part, flat = ball(radius, (center, 0.0, 0.0)), block(np.full(3, half))
+    flat = block(np.full(3, half))
+    round_part = without(ball(radius, (center, 0.0, 0.0)), flat)
     wide = max(half, radius)
     return from_distances(
-        [(cap, round_part), (cube, flat)],
+        [(cube, flat), (cap, round_part)],
         [-half, -wide, -wide],
         [max(half, center + radius), wide, wide],
         spacing,
@@ -497,6 +499,11 @@ def ball(radius: float, center: Sequence[float] = (0.0, 0.0, 0.0)) -> Distance:
     """Return the signed distance to a sphere."""
     cx, cy, cz = center
     return lambda x, y, z: np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) - radius
+
+
+def without(body: Distance, hole: Distance) -> Distance:
+    """Return the signed distance to what is left of a body without another."""
+    return lambda x, y, z: np.maximum(body(x, y, z), -hole(x, y, z))
 
 
 def block(half: NDArray[np.float64], center: Sequence[float] = (0.0, 0.0, 0.0)) -> Distance:

@@ -1,0 +1,584 @@
+"""How fast a carrier crosses from one domain into the other: Marcus and multiphonon rates.
+
+Donor and acceptor states are had from the levels of the whole particle by diagonalizing the
+projector on the acceptor's domain among them (fragment charge difference, Voityuk and Rosch, J.
+Chem. Phys. 117, 5607 (2002)); what is left off the diagonal of the Hamiltonian is their coupling.
+Rates: Marcus and Sutin, Biochim. Biophys. Acta 811, 265 (1985); Jortner, J. Chem. Phys. 64, 4860
+(1976) with thermal quanta; adiabatic limit after Zusman, Chem. Phys. 49, 295 (1980).
+
+Trust: couplings rest on a smooth interface and driving forces on bulk offsets, so that a rate is
+good to an order of magnitude; the band says so. Trends with size are better than that.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.catalog import lookup
+from heterodot.electronic.exciton import polar_relaxation
+from heterodot.electronic.levels import Levels
+from heterodot.electronic.shape import halved
+from heterodot.errors import InputError, NotFoundError
+from heterodot.units import Value
+
+Array = NDArray[np.float64]
+
+
+@functools.cache
+def hbar_ev_ps() -> float:
+    """Return the reduced Planck constant in eV ps."""
+    from scipy.constants import elementary_charge, hbar
+
+    return float(hbar / elementary_charge * 1e12)
+
+
+@functools.cache
+def boltzmann_ev() -> float:
+    """Return the Boltzmann constant in eV/K."""
+    from scipy.constants import Boltzmann, elementary_charge
+
+    return float(Boltzmann / elementary_charge)
+
+
+def marcus_rate(
+    coupling: float, driving: float, reorganization: float, temperature: float
+) -> float:
+    """Return Marcus's nonadiabatic rate, 1/ps.
+
+    Parameters
+    ----------
+    coupling : float
+        eV.
+    driving : float
+        Free energy of the reaction, eV; negative downhill.
+    reorganization : float
+        eV.
+    temperature : float
+        K.
+
+    Examples
+    --------
+    >>> fastest = marcus_rate(0.01, -0.2, 0.2, 300)
+    >>> fastest > marcus_rate(0.01, -0.6, 0.2, 300)  # inverted region
+    True
+    """
+    _require_positive(reorganization, "reorganization energy", "eV")
+    _require_positive(temperature, "temperature", "K")
+    thermal = boltzmann_ev() * temperature
+    barrier = (reorganization + driving) ** 2 / (4 * reorganization)
+    density = np.exp(-barrier / thermal) / np.sqrt(4 * np.pi * reorganization * thermal)
+    return float(2 * np.pi / hbar_ev_ps() * coupling**2 * density)
+
+
+def jortner_rate(
+    coupling: float,
+    driving: float,
+    classical: float,
+    quantum: float,
+    phonon: float,
+    temperature: float,
+) -> float:
+    """Return the rate with one quantized mode (thermal quanta) and a classical rest, 1/ps.
+
+    Parameters
+    ----------
+    coupling, driving : float
+        eV.
+    classical, quantum : float
+        Reorganization energies of the classical rest and of the mode, eV.
+    phonon : float
+        Quantum of the mode, eV.
+    temperature : float
+        K.
+
+    Notes
+    -----
+    Goes over into `marcus_rate` of the summed reorganization energies for a soft mode, and into
+    Jortner's sum over quanta ``exp(-S) S^n/n!`` for a stiff one.
+    """
+    from scipy.special import ive
+
+    _require_positive(classical, "classical reorganization energy", "eV")
+    _require_positive(phonon, "phonon energy", "eV")
+    _require_positive(temperature, "temperature", "K")
+    thermal = boltzmann_ev() * temperature
+    strength = max(quantum, 0.0) / phonon
+    filled = 1 / np.expm1(phonon / thermal)
+    argument = 2 * strength * np.sqrt(filled * (filled + 1))
+    reach = int(np.ceil(max(20, 3 * strength * (2 * filled + 1) + abs(driving) / phonon)))
+    quanta = np.arange(-reach, reach + 1)
+    # I_m(x) exp(-S (2n+1)) ((n+1)/n)^(m/2) in logarithms, I_m scaled by exp(-x)
+    scaled = ive(quanta, argument)
+    power = np.where(scaled > 0, np.log(np.where(scaled > 0, scaled, 1.0)), -np.inf)
+    power += argument - strength * (2 * filled + 1) + quanta * phonon / (2 * thermal)
+    barrier = (classical + driving + quanta * phonon) ** 2 / (4 * classical * thermal)
+    density = np.exp(power - barrier).sum() / np.sqrt(4 * np.pi * classical * thermal)
+    return float(2 * np.pi / hbar_ev_ps() * coupling**2 * density)
+
+
+def _require_positive(number: float, what: str, unit: str) -> None:
+    if not (np.isfinite(number) and number > 0):
+        raise InputError(f"{number} {unit} is not a {what}", remedy="give a positive number")
+
+
+@dataclass(frozen=True, eq=False)
+class Diabats:
+    """States of one carrier confined to donor or acceptor, and what couples them.
+
+    Attributes
+    ----------
+    carrier, donor, acceptor : str
+    donor_energies : (n_donor,) array
+        eV, upward into confinement.
+    acceptor_energies : (n_acceptor,) array
+    coupling : (n_donor, n_acceptor) array
+        eV.
+    donor_density : (nx, ny, nz) array
+        Of the lowest donor state on the coarse grid, 1/Å³.
+    acceptor_densities : (n_acceptor, nx, ny, nz) array
+    purity : float
+        Share of the lowest donor state in its domain.
+    """
+
+    carrier: str
+    donor: str
+    acceptor: str
+    donor_energies: Array
+    acceptor_energies: Array
+    coupling: Array
+    donor_density: Array
+    acceptor_densities: Array
+    purity: float
+
+
+def diabats(levels: Levels, carrier: str, donor: str, acceptor: str) -> Diabats:
+    """Return donor and acceptor states from the levels of the whole particle.
+
+    Raises
+    ------
+    InputError
+        Unknown carrier or domain, donor and acceptor the same.
+    NotFoundError
+        The computed levels hold no state of the donor or acceptor domain.
+    """
+    levels.states(carrier)
+    if donor == acceptor:
+        raise InputError("donor and acceptor are the same domain", place=donor)
+    index = levels.shape.index(acceptor)
+    levels.shape.index(donor)
+    solved = levels.solved[carrier]
+    vectors, energies = solved.solution.vectors, solved.solution.energies
+    share = solved.well.cells.shares[index]
+    projector = (vectors * share) @ vectors.T
+    weights, rotation = np.linalg.eigh(projector)
+    on_acceptor = weights > 0.5
+    if on_acceptor.all() or not on_acceptor.any():
+        missing = donor if on_acceptor.all() else acceptor
+        raise NotFoundError(
+            f"none of the {len(energies)} {carrier} levels lies in {missing}",
+            remedy="ask for more states, or swap donor and acceptor",
+        )
+    hamiltonian = rotation.T @ (energies[:, None] * rotation)
+    donor_part, acceptor_part = np.flatnonzero(~on_acceptor), np.flatnonzero(on_acceptor)
+    e_d, u_d = np.linalg.eigh(hamiltonian[np.ix_(donor_part, donor_part)])
+    e_a, u_a = np.linalg.eigh(hamiltonian[np.ix_(acceptor_part, acceptor_part)])
+    coupling = u_d.T @ hamiltonian[np.ix_(donor_part, acceptor_part)] @ u_a
+    to_d = rotation[:, donor_part] @ u_d
+    to_a = rotation[:, acceptor_part] @ u_a
+    cells = solved.well.cells
+    volume = cells.spacing**3
+
+    def density(mix: Array) -> Array:
+        return np.asarray(halved(cells.boxed((mix @ vectors) ** 2) / volume))
+
+    weight = float((to_d[:, 0] @ vectors) ** 2 @ cells.shares[levels.shape.index(donor)])
+    return Diabats(
+        carrier,
+        donor,
+        acceptor,
+        e_d,
+        e_a,
+        coupling,
+        density(to_d[:, 0]),
+        np.stack([density(to_a[:, k]) for k in range(to_a.shape[1])]),
+        weight,
+    )
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Transfer into one acceptor state: driving force, coupling, rate (1/ps)."""
+
+    acceptor_state: int
+    driving: float
+    coupling: float
+    rate: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the channel as plain data."""
+        return {
+            "acceptor_state": self.acceptor_state,
+            "driving_eV": self.driving,
+            "coupling_eV": self.coupling,
+            "rate_per_ps": self.rate,
+        }
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Rate of one carrier from donor to acceptor.
+
+    Attributes
+    ----------
+    carrier, donor, acceptor : str
+    rate : Value
+        1/ps, all acceptor states together; the error is half the width of ``band``.
+    band : (low, high)
+        68 % of the rates that the uncertain inputs allow, 1/ps.
+    median : float
+        Of the same rates, 1/ps: what to compare between sizes, because chance resonances with
+        single acceptor states are averaged in it.
+    marcus : float
+        1/ps, with all modes classical.
+    driving : Value
+        Into the acceptor's lowest state, eV.
+    coupling : Value
+        Of the channel that carries most, eV.
+    reorganization : Value
+        eV.
+    phonon : float
+        Quantum of the mode, eV.
+    classical_share : float
+        Of the reorganization energy.
+    temperature : float
+        K.
+    channels : tuple of Channel
+    warnings : tuple of str
+    """
+
+    carrier: str
+    donor: str
+    acceptor: str
+    rate: Value
+    band: tuple[float, float]
+    median: float
+    marcus: float
+    driving: Value
+    coupling: Value
+    reorganization: Value
+    phonon: float
+    classical_share: float
+    temperature: float
+    channels: tuple[Channel, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def time(self) -> float:
+        """Inverse of the rate, ps."""
+        return float("inf") if self.rate.value == 0 else 1 / self.rate.value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return rate, band and everything that it rests on as plain data."""
+        return {
+            "carrier": self.carrier,
+            "donor": self.donor,
+            "acceptor": self.acceptor,
+            "rate": self.rate.to_json(),
+            "rate_band_68": list(self.band),
+            "rate_median": self.median,
+            "time": Value(
+                self.time, "ps", None, "see rate_band_68; the distribution is wide and skew"
+            ).to_json(),
+            "marcus_rate": Value(self.marcus, "1/ps", None, "as the rate's band").to_json(),
+            "driving_force": self.driving.to_json(),
+            "coupling": self.coupling.to_json(),
+            "reorganization_energy": self.reorganization.to_json(),
+            "phonon": Value(self.phonon, "eV", None, "see sources").to_json(),
+            "classical_share": self.classical_share,
+            "temperature": Value(self.temperature, "K", None, "chosen").to_json(),
+            "channels": [channel.to_json() for channel in self.channels],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    driving: Array
+    coupling: Array
+    reorganization: float
+    phonon: float
+    classical: float
+    temperature: float
+
+
+def _rates(inputs: _Inputs) -> Array:
+    """Return the rate into each acceptor state, 1/ps, limited by the lattice's own motion."""
+    total = inputs.reorganization
+    found = []
+    for driving, coupling in zip(inputs.driving, inputs.coupling, strict=True):
+        golden = jortner_rate(
+            float(coupling),
+            float(driving),
+            inputs.classical * total,
+            (1 - inputs.classical) * total,
+            inputs.phonon,
+            inputs.temperature,
+        )
+        adiabatic = 4 * np.pi * coupling**2 / (inputs.phonon * total)
+        found.append(golden / (1 + adiabatic))
+    return np.array(found)
+
+
+def transfer(
+    levels: Levels,
+    *,
+    carrier: str = "electron",
+    donor: str | None = None,
+    acceptor: str | None = None,
+    reorganization: float | None = None,
+    phonon: float | None = None,
+    classical_share: float = 0.3,
+    temperature: float = 300.0,
+    offset_error: float | None = None,
+    samples: int = 400,
+    seed: int = 0,
+) -> Transfer:
+    """Return the rate at which a carrier crosses from one domain into another.
+
+    Parameters
+    ----------
+    levels : Levels
+        With Coulomb terms and enough states to reach the donor's edge.
+    carrier : str
+        ``"electron"`` or ``"hole"``.
+    donor, acceptor : str, optional
+        Domains; by default from the one with the higher edge level into the other.
+    reorganization : float, optional
+        eV; by default that of the polar lattice of both domains for this particle's densities.
+    phonon : float, optional
+        Quantum of the accepting mode, eV; by default the donor's longitudinal optical phonon.
+    classical_share : float
+        Part of the reorganization energy in slow, classical motion.
+    temperature : float
+        K.
+    offset_error : float, optional
+        Standard error of the driving force, eV; by default from the band edges, else 0.15.
+    samples, seed : int
+        Of the uncertainty band.
+
+    Returns
+    -------
+    Transfer
+
+    Raises
+    ------
+    InputError
+        One domain only, unknown names, numbers that are not positive.
+    NotFoundError
+        The computed levels do not reach the donor's edge.
+
+    Notes
+    -----
+    The band draws the driving force with its error, coupling and reorganization energy within a
+    factor of two and of 1.5 (one standard deviation), and the classical share over 0.1 to 0.5.
+    The other carrier is taken to stay in the donor.
+    """
+    if len(levels.domains) < 2:
+        raise InputError("transfer needs two domains", place=", ".join(levels.domains))
+    _require_positive(temperature, "temperature", "K")
+    if not 0 < classical_share <= 1:
+        raise InputError(f"{classical_share} is not a share", remedy="give 0.05 to 1")
+    donor, acceptor = _ends(levels, carrier, donor, acceptor)
+    states = diabats(levels, carrier, donor, acceptor)
+    warnings = []
+    if states.purity < 0.8:
+        warnings.append(
+            f"the donor state is only {states.purity:.0%} in {donor}: the carrier is shared, and a "
+            "rate means little"
+        )
+    driving = states.acceptor_energies - states.donor_energies[0] + _coulomb_change(levels, states)
+    if reorganization is None:
+        reorganization = _lattice_reorganization(levels, states, warnings)
+    _require_positive(reorganization, "reorganization energy", "eV")
+    if phonon is None:
+        phonon = _phonon(levels, donor, acceptor, warnings)
+    _require_positive(phonon, "phonon energy", "eV")
+    inputs = _Inputs(
+        driving, states.coupling[0], reorganization, phonon, classical_share, temperature
+    )
+    rates = _rates(inputs)
+    spread = (
+        _offset_error(levels, carrier, donor, acceptor) if offset_error is None else offset_error
+    )
+    low, median, high = _band(inputs, spread, samples, seed)
+    best = int(np.argmax(rates))
+    classical = sum(
+        marcus_rate(float(v), float(g), reorganization, temperature)
+        for v, g in zip(states.coupling[0], driving, strict=True)
+    )
+    if driving.min() > 0:
+        warnings.append("every acceptor state lies above the donor: the transfer is uphill")
+    return Transfer(
+        carrier,
+        donor,
+        acceptor,
+        Value(float(rates.sum()), "1/ps", (high - low) / 2),
+        (low, high),
+        median,
+        float(classical),
+        Value(float(driving.min()), "eV", spread),
+        Value(abs(float(states.coupling[0, best])), "eV", abs(float(states.coupling[0, best]))),
+        Value(reorganization, "eV", 0.5 * reorganization),
+        phonon,
+        classical_share,
+        temperature,
+        tuple(
+            Channel(k, float(driving[k]), abs(float(states.coupling[0, k])), float(rates[k]))
+            for k in range(len(rates))
+        ),
+        tuple(warnings),
+    )
+
+
+def _ends(levels: Levels, carrier: str, donor: str | None, acceptor: str | None) -> tuple[str, str]:
+    levels.states(carrier)
+    edge_state = levels.states(carrier)[0]
+    home = max(edge_state.fractions, key=lambda name: edge_state.fractions[name])
+    if acceptor is None:
+        acceptor = home if home != donor else next(n for n in levels.domains if n != donor)
+    if donor is None:
+        donor = next(name for name in levels.domains if name != acceptor)
+    levels.shape.index(donor)
+    levels.shape.index(acceptor)
+    return donor, acceptor
+
+
+def _coulomb_change(levels: Levels, states: Diabats) -> Array:
+    """Return what leaving the other carrier behind costs into each acceptor state, eV."""
+    field = levels.electrostatics
+    if field is None:
+        raise InputError("transfer needs the Coulomb terms", remedy="use coulomb=True")
+    volume = field.shape.spacing**3
+    phi = field.problem.potential(states.donor_density)
+    start = float((states.donor_density * phi).sum() * volume)
+    start_image = field.image(states.donor_density)
+    ends = [
+        field.image(rho) - start_image + start - float((rho * phi).sum() * volume)
+        for rho in states.acceptor_densities
+    ]
+    return np.array(ends)
+
+
+def _lattice_reorganization(levels: Levels, states: Diabats, warnings: list[str]) -> float:
+    static = []
+    for m in levels.materials:
+        value = _known(m.phase, "dielectric_static")
+        if value is None:
+            warnings.append(
+                f"{m.phase}: no static dielectric constant is known; its lattice is stiff"
+            )
+            value = m.optical_dielectric
+        static.append(max(value, m.optical_dielectric))
+    moved = states.acceptor_densities[0] - states.donor_density
+    found = polar_relaxation(levels, moved, static)
+    if found < 0.005:
+        warnings.append("the computed reorganization energy is below 5 meV; 5 meV is used")
+    return max(found, 0.005)
+
+
+def _phonon(levels: Levels, donor: str, acceptor: str, warnings: list[str]) -> float:
+    for name in (donor, acceptor):
+        value = _known(levels.material(name).phase, "longitudinal_phonon_energy")
+        if value is not None:
+            return value
+    raise InputError(
+        f"the catalog has no longitudinal_phonon_energy of {levels.material(donor).phase} or "
+        f"{levels.material(acceptor).phase}",
+        remedy="give phonon in eV, or add a record to a catalog folder of your own",
+    )
+
+
+def _known(phase: str, quantity: str) -> float | None:
+    try:
+        value = lookup(phase, quantity).value
+    except (InputError, NotFoundError):
+        return None
+    return float(value.to("eV").value if "energy" in quantity else value.value)
+
+
+def _offset_error(levels: Levels, carrier: str, donor: str, acceptor: str) -> float:
+    edges = [
+        levels.material(n).conduction if carrier == "electron" else levels.material(n).valence
+        for n in (donor, acceptor)
+    ]
+    if any(edge.error is None for edge in edges):
+        return 0.15
+    return float(np.hypot(edges[0].error or 0.0, edges[1].error or 0.0))
+
+
+def _band(inputs: _Inputs, spread: float, samples: int, seed: int) -> tuple[float, float, float]:
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(samples):
+        shift, factor_v, factor_l = generator.normal(size=3)
+        drawn = _Inputs(
+            inputs.driving + spread * shift,
+            inputs.coupling * 2**factor_v,
+            inputs.reorganization * 1.5**factor_l,
+            inputs.phonon,
+            float(generator.uniform(0.1, 0.5)),
+            inputs.temperature,
+        )
+        found.append(float(_rates(drawn).sum()))
+    low, middle, high = np.quantile(found, [0.16, 0.5, 0.84])
+    return float(low), float(middle), float(high)
+
+
+def rate_matrix(
+    electron: float, hole: float, lifetimes: Mapping[str, float]
+) -> tuple[tuple[str, ...], Array]:
+    """Return species and rate matrix of a two-domain particle after excitation of the donor.
+
+    Parameters
+    ----------
+    electron, hole : float
+        Transfer rates, 1/ps (zero where a carrier stays).
+    lifetimes : mapping of species to float
+        ps, of any of ``"donor pair"``, ``"electron crossed"``, ``"hole crossed"``,
+        ``"acceptor pair"``; species without one do not decay.
+
+    Returns
+    -------
+    tuple of str
+        The four species.
+    (4, 4) array
+        ``dN/dt = K N``, 1/ps, as target models of transient absorption use it.
+
+    Examples
+    --------
+    >>> names, matrix = rate_matrix(1.0, 0.1, {"acceptor pair": 1000.0})
+    >>> float(matrix[:, 3].sum())
+    -0.001
+    """
+    names = ("donor pair", "electron crossed", "hole crossed", "acceptor pair")
+    unknown = set(lifetimes) - set(names)
+    if unknown:
+        raise InputError(
+            f"'{sorted(unknown)[0]}' is no species", remedy=f"choose among {', '.join(names)}"
+        )
+    if electron < 0 or hole < 0 or any(t <= 0 for t in lifetimes.values()):
+        raise InputError("rates and lifetimes must be positive", place="rate_matrix")
+    matrix = np.zeros((4, 4))
+    for source, target, rate in ((0, 1, electron), (0, 2, hole), (1, 3, hole), (2, 3, electron)):
+        matrix[target, source] += rate
+        matrix[source, source] -= rate
+    for k, name in enumerate(names):
+        if name in lifetimes:
+            matrix[k, k] -= 1 / lifetimes[name]
+    return names, matrix
