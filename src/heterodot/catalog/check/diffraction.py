@@ -109,7 +109,7 @@ def spacing_against_cell(node: Node, place: Place) -> Iterator[Finding]:
     if not choices:
         return
     label = f"{node.get('phase', node.get('formula', ''))} {node.get('plane', node.get('hkl'))}"
-    if spacing is not None and not any(spacing.agrees(c.value, 0.015) for c in choices):
+    if spacing is not None and not any(spacing.agrees(c.value, 0.015, about=0.03) for c in choices):
         near = min(choices, key=lambda c: abs(math.log(c.value / max(spacing.value, 1e-9))))
         factor = spacing.value / near.value
         hint = "; nm for Å?" if abs(factor - 0.1) < 0.01 else ""
@@ -162,7 +162,7 @@ def _angle_against_cell(
 ) -> Iterator[Finding]:
     angles = [(c, _two_theta(c.value, wavelength)) for c in choices]
     known = [(c, a) for c, a in angles if a is not None]
-    if not known or any(angle.agrees(a, 0.0, 0.15) for _, a in known):
+    if not known or any(angle.agrees(a, 0.0, 0.2, about=0.0) for _, a in known):
         return
     near, computed = min(known, key=lambda pair: abs(pair[1] - angle.value))
     stated_d = wavelength / (2.0 * math.sin(math.radians(angle.value / 2.0)))

@@ -114,7 +114,13 @@ class Stated:
         return Value(self.value, self.unit, None, "as stated in the record")
 
     def agrees(
-        self, computed: float, relative: float, slack: float = 0.0, *, digits: float = math.inf
+        self,
+        computed: float,
+        relative: float,
+        slack: float = 0.0,
+        *,
+        digits: float = math.inf,
+        about: float = 0.08,
     ) -> bool:
         """Return whether ``computed`` may be what was meant.
 
@@ -129,12 +135,11 @@ class Stated:
         digits : float
             Largest relative slack that the last digit is granted: who writes 0.2 mmol in a
             recipe means 0.200 and not anything from 0.15 to 0.25.
+        about : float
+            Relative difference that is let pass where the number is marked as approximate.
         """
-        room = (
-            min(self.slack, digits * abs(computed))
-            + slack
-            + (0.08 if self.about else relative) * abs(computed)
-        )
+        share = max(about, relative) if self.about else relative
+        room = min(self.slack, digits * abs(computed)) + slack + share * abs(computed)
         room += 1e-12 * abs(computed)
         if self.bound in ("<", "<="):
             return computed <= self.value + room
@@ -283,6 +288,54 @@ def walk(content: Any, place: Place) -> Iterator[tuple[Node, Place]]:
     elif isinstance(content, list | tuple):
         for k, value in enumerate(content):
             yield from walk(value, place.at(k))
+
+
+# "mass_mg: 70" is read as "mass: {value: 70, unit: mg}"
+_WITH_UNIT = re.compile(
+    r"(mass|moles|amount|volume|energy|wavelength|two_theta|spacing|d|lifetime|average|length"
+    r"|temperature)_(mg|g|ug|mmol|umol|mol|uL|mL|L|eV|meV|nm|A|angstrom|deg|ns|ps|us|K)"
+)
+# below these the keys are symbols, elements or names of the record's own
+_OWN_NAMES = frozenset(
+    {"inputs", "variables", "fractions", "percentages", "composition", "counts", "charges"}
+)
+_SYNONYMS = {
+    "photon_energy": "energy",
+    "lambda": "wavelength",
+    "mu": "mobility",
+    "L": "length",
+    "diffusion_length": "length",
+    "2theta": "two_theta",
+    "hkl": "plane",
+    "tau_ave": "average",
+    "tau_average": "average",
+    "average_lifetime": "average",
+}
+
+
+def spelled_out(content: Any) -> Any:
+    """Return a record with units out of its keys and other words for a key made the usual ones.
+
+    Examples
+    --------
+    >>> spelled_out({"name": "PbBr2", "mass_mg": 70, "tau1": 2, "A1": 0.5})["mass"]
+    {'value': 70, 'unit': 'mg'}
+    """
+    if isinstance(content, Mapping):
+        found: dict[str, Any] = {}
+        for key, value in content.items():
+            match = _WITH_UNIT.fullmatch(str(key))
+            if match and isinstance(value, int | float) and match[1] not in content:
+                unit = "angstrom" if match[2] == "A" else match[2]
+                found[match[1]] = {"value": value, "unit": unit}
+            elif str(key) in _SYNONYMS and _SYNONYMS[str(key)] not in content:
+                found[_SYNONYMS[str(key)]] = spelled_out(value)
+            else:
+                found[str(key)] = value if str(key) in _OWN_NAMES else spelled_out(value)
+        return found
+    if isinstance(content, list | tuple):
+        return [spelled_out(item) for item in content]
+    return content
 
 
 def short(number: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,9 @@ def _components(node: Node, place: Place) -> tuple[list[tuple[float, float]], Pl
                 return [], place
             found.append((a.value, t.value))
         return found, place
+    numbered = [k[3:].lstrip("_") for k in node if re.fullmatch(r"tau_?\d", str(k))]
+    if len(numbered) > 1:
+        return _numbered(node, numbered, place), place
     amplitudes, lifetimes = node.get("amplitudes"), node.get("lifetimes")
     if amplitudes is not None and lifetimes is not None:
         a_values = _list(amplitudes, "", place.at("amplitudes"))
@@ -71,6 +75,18 @@ def _components(node: Node, place: Place) -> tuple[list[tuple[float, float]], Pl
             )
         return list(zip(a_values, t_values, strict=True)), place
     return [], place
+
+
+def _numbered(node: Node, numbers: list[str], place: Place) -> list[tuple[float, float]]:
+    """Return amplitudes and lifetimes of keys such as A1 and tau1."""
+    found = []
+    for k in numbers:
+        a = optional(node, (f"A{k}", f"A_{k}", f"a{k}"), "", place)
+        t = optional(node, (f"tau{k}", f"tau_{k}"), "ns", place)
+        if a is None or t is None:
+            return []
+        found.append((a.value, t.value))
+    return found
 
 
 def _list(content: Any, unit: str, place: Place) -> list[float]:

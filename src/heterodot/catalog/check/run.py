@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from heterodot.catalog import database
-from heterodot.catalog.check import composition, diffraction, kinetics, light, recipes, relations
-from heterodot.catalog.check.findings import Finding, Node, Place, walk
+from heterodot.catalog.check import (
+    composition,
+    diffraction,
+    kinetics,
+    light,
+    recipes,
+    relations,
+    worded,
+)
+from heterodot.catalog.check.findings import Finding, Node, Place, spelled_out, walk
 from heterodot.errors import InputError
 from heterodot.units import WrongDimension
 
@@ -39,6 +47,7 @@ RULES: dict[str, Rule] = {
     "equation dimension": relations.equation_dimension,
     "misprinted law": relations.law,
     "quantity": relations.quantity_dimension,
+    "reflections in words": worded.worded_reflections,
 }
 
 
@@ -66,7 +75,7 @@ def check_record(record: Mapping[str, Any], identity: str | None = None) -> list
     """
     name = identity or str(record.get("id", record.get("name", "record")))
     found: list[Finding] = []
-    for node, place in walk(record, Place(name)):
+    for node, place in walk(spelled_out(record), Place(name)):
         for rule_name, rule in RULES.items():
             try:
                 found.extend(rule(node, place))
@@ -94,7 +103,7 @@ def check_file(path: str | Path) -> tuple[list[Finding], int]:
 
     records = read_records(path)
     found: list[Finding] = []
-    for record in records:
+    for record in [*records, *worded.together(records)]:
         try:
             found += check_record(record)
         except InputError as error:
@@ -113,5 +122,11 @@ def check_catalog() -> tuple[list[Finding], int]:
         for (text,) in database.rows(f"SELECT record FROM {table} ORDER BY rowid"):
             record = json.loads(text)
             count += 1
+            found += check_record(record)
+    for document in database.rows("SELECT DISTINCT document FROM published"):
+        results = database.records(
+            "SELECT record FROM published WHERE kind = 'results' AND document = ?", document
+        )
+        for record in worded.together(results):
             found += check_record(record)
     return found, count
