@@ -20,25 +20,30 @@ class Several(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the option before each of its words; a lone last file stays a file."""
         spread: list[str] = []
-        option = ""
+        eaten: list[int] = []
+        option = last = ""
+        bare = 0
         for word in args:
             if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
                 option = word if word in self.EATERS else ""
+                last = word
                 if not option:
                     spread.append(word)
                 continue
             if option:
+                eaten.append(len(spread))
                 spread += [option, word]
-                continue
-            spread.append(word)
-            option = ""
-        positional = [
-            w
-            for k, w in enumerate(spread)
-            if not w.startswith("-") and (k == 0 or not spread[k - 1].startswith("-"))
-        ]
-        if not positional and len(spread) > 1 and spread[-2] in self.EATERS:
-            spread = [*spread[:-2], spread[-1]]
+            else:
+                # a word after an option that takes a value is that value, else it is the file
+                takes = last and any(
+                    last in p.opts and not getattr(p, "is_flag", False) for p in self.params
+                )
+                bare += 0 if takes else 1
+                spread.append(word)
+            last = ""
+        if bare == 0 and eaten:
+            at = eaten[-1]
+            spread = [*spread[:at], *spread[at + 1 :]]
         return super().parse_args(ctx, spread)
 
 
@@ -113,9 +118,7 @@ def xrd(
     candidates: list[dict[str, Any]] = []
     if chosen:
         axes = dict(_texture(t) for t in texture)
-        found = fit(
-            measurement, chosen, setup, texture=axes, progress=console.progress, **options
-        )
+        found = fit(measurement, chosen, setup, texture=axes, progress=console.progress, **options)
     else:
         suggestion = suggest(
             measurement,
@@ -134,9 +137,7 @@ def xrd(
         if not row.get("amorphous")
     ]
     amorphous = [
-        {"name": name, **row}
-        for name, row in found.extra["phases"].items()
-        if row.get("amorphous")
+        {"name": name, **row} for name, row in found.extra["phases"].items() if row.get("amorphous")
     ]
     table = _adiabatic(found, chosen or _named(taken), setup) if rir else None
     warnings = [*remarks, *measurement.notes, *found.warnings]

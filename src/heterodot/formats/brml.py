@@ -109,7 +109,7 @@ def _route(route: Any, path: Path, notes: list[str]) -> tuple[Floats, Floats, fl
     if len(table) == 1:  # one shot of a line detector
         begin = _recorded(route) or 2
         values = table[0, begin:]
-        return start + step * np.arange(len(values)), values, seconds
+        return np.asarray(start + step * np.arange(len(values)), dtype=float), values, seconds
     last = _recorded(route)
     value = last if last is not None and last < table.shape[1] else table.shape[1] - 1
     reach = 3 * abs(step) + 1e-6
@@ -121,7 +121,8 @@ def _route(route: Any, path: Path, notes: list[str]) -> tuple[Floats, Floats, fl
                 notes.append(f"the scan ends at {table[-1, k]:g}, planned was {stop:g} degrees")
             return table[:, k], table[:, value], seconds
     notes.append("angles were computed from start and step of the scan")
-    return start + step * np.arange(len(table)), table[:, value], seconds
+    angles = np.asarray(start + step * np.arange(len(table)), dtype=float)
+    return angles, table[:, value], seconds
 
 
 def _axis(route: Any) -> tuple[float, float, float] | None:

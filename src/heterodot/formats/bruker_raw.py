@@ -92,6 +92,12 @@ def _ranges(notes: list[str], n: int) -> None:
 
 
 def _angles(source: _Bytes, start: float, step: float, n: int) -> Floats:
+    if n * 4 > len(source.data):  # before anything of that size is made
+        raise InputError(
+            f"its header promises {n} points, more than the file holds",
+            file=source.path,
+            remedy="the file is cut off; copy it again",
+        )
     if not (np.isfinite([start, step]).all() and 0 < abs(step) < 10 and -180 < start < 180):
         raise InputError(
             f"its header gives a start of {start:g} and a step of {step:g} degrees",
@@ -111,9 +117,7 @@ def _version1(source: _Bytes, path: Path) -> Measurement:
     y = source.floats(156, n)
     notes: list[str] = []
     _ranges(notes, 2 if source.at(152, "I") else 1)
-    return pattern(
-        path, x, y, wavelength=source.at(72, "f"), metadata=metadata, notes=notes
-    )
+    return pattern(path, x, y, wavelength=source.at(72, "f"), metadata=metadata, notes=notes)
 
 
 def _version2(source: _Bytes, path: Path) -> Measurement:
@@ -128,9 +132,7 @@ def _version2(source: _Bytes, path: Path) -> Measurement:
     metadata["counting_time"] = source.at(264, "f")
     x = _angles(source, source.at(272, "f"), source.at(268, "f"), n)
     y = source.floats(256 + header, n)
-    return pattern(
-        path, x, y, wavelength=source.at(190, "f"), metadata=metadata, notes=notes
-    )
+    return pattern(path, x, y, wavelength=source.at(190, "f"), metadata=metadata, notes=notes)
 
 
 def _version3(source: _Bytes, path: Path) -> Measurement:
@@ -151,9 +153,7 @@ def _version3(source: _Bytes, path: Path) -> Measurement:
     x = _angles(source, source.at(begin + 16, "d"), source.at(begin + 176, "d"), n)
     extra = source.at(begin + 256, "I")
     y = source.floats(begin + header + extra, n)
-    return pattern(
-        path, x, y, wavelength=source.at(624, "d"), metadata=metadata, notes=notes
-    )
+    return pattern(path, x, y, wavelength=source.at(624, "d"), metadata=metadata, notes=notes)
 
 
 def _version4(source: _Bytes, path: Path) -> Measurement:

@@ -534,6 +534,8 @@ def _all_units(words: Sequence[str], known: Sequence[str | None]) -> bool:
 def _are_names(words: Sequence[str], n: int) -> bool:
     if len(words) != n or not any(words):
         return False
+    if words[0].endswith((":", "=")):
+        return False  # "wavelength: CuKa" is a key and its value
     if any(w and not re.search(r"[^\W\d_]|[%θλν]", w) for w in words):
         return False  # "NPOINTS 1801" is a key and its value, "[0, 4095]" is no name
     return not (

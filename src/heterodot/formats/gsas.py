@@ -105,7 +105,7 @@ def _rows(
             if line[i : i + 8].strip()
         ]
         table = np.array(pairs)
-        return start + step * np.arange(len(table)), table[:, 0], table[:, 1]
+        return _steps(start, step, len(table)), table[:, 0], table[:, 1]
     # STD: ten fields of eight, two digits for the number of detectors, six for the mean count
     values, detectors = [], []
     for _, line in body:
@@ -116,4 +116,8 @@ def _rows(
                 values.append(float(field[2:8]))
     y = np.array(values)
     error = np.sqrt(np.maximum(y, 1.0) / np.array(detectors))
-    return start + step * np.arange(len(y)), y, error
+    return _steps(start, step, len(y)), y, error
+
+
+def _steps(start: float, step: float, n: int) -> Floats:
+    return np.asarray(start + step * np.arange(n), dtype=float)

@@ -228,7 +228,7 @@ class PhaseComponent:
         transform[0] /= 2
         used = int(np.flatnonzero(np.abs(transform) > 1e-9 * np.abs(transform[0]))[-1]) + 1
         # s on the grid of a padded FFT, fine enough for a local cubic
-        n_fft = 1 << int(math.ceil(math.log2(max(used * 25.0, 64.0))))
+        n_fft = 1 << math.ceil(math.log2(max(used * 25.0, 64.0)))
         first = max(int(low * n_fft * step) - 2, 1)
         last = min(int(high * n_fft * step) + 4, n_fft - 1)
         profile = 2 * step * np.fft.fft(transform[:used], n_fft)[first:last].real
@@ -253,7 +253,9 @@ class PhaseComponent:
         key = (n_l, step, size, spread)
         if self.kept.get("key") != key:
             r = self.reflections
-            self.kept["ghost"] = overlap(step * np.arange(n_l), size, spread, r["terms"], r["end"])
+            self.kept["ghost"] = overlap(
+                np.arange(n_l, dtype=float) * step, size, spread, r["terms"], r["end"]
+            )
             self.kept["key"] = key
         return np.asarray(self.kept["ghost"], dtype=float)
 
@@ -298,7 +300,7 @@ class ParticleComponent:
     stretch_limit: float = 0.03
 
     @functools.cached_property
-    def table(self) -> tuple[float, float, Floats]:
+    def table(self) -> tuple[float, float, list[Floats]]:
         """Start and step of a q grid, and intensity per unit of mass on it for each line."""
         from ase.data import atomic_masses, atomic_numbers
 

@@ -65,16 +65,16 @@ def phase_records(
             name = f"{component.name}.stretch"
             row["stretch"] = _value(solution.values, name, "", index, covariance, notes)
         rows[component.name] = row
-    for component in problem.components:
-        if isinstance(component, HumpComponent):
-            rows_note = _hump_record(component, solution.values, index, covariance, notes)
-            rows_note["evidence"] = standing[component.name]["evidence"]
-            rows[component.name] = {"present": True, "amorphous": True, **rows_note}
-    for component in absent:
-        state = standing[component.name]
+    for other in problem.components:
+        if isinstance(other, HumpComponent):
+            said = _hump_record(other, solution.values, index, covariance, notes)
+            said["evidence"] = standing[other.name]["evidence"]
+            rows[other.name] = {"present": True, "amorphous": True, **said}
+    for missing in absent:
+        state = standing[missing.name]
         reason = "not determined: it is not there"
         row = {"present": False, "evidence": state["evidence"]}
-        if isinstance(component, HumpComponent):
+        if isinstance(missing, HumpComponent):
             row["amorphous"] = True
         else:
             row["weight_fraction"] = Value(0.0, "", max(state["fraction_error"], 1e-6))
@@ -84,9 +84,9 @@ def phase_records(
             for what in ("size", "microstrain"):
                 row[what] = {"value": None, "error": None, "unit": "", "error_reason": reason}
             row["cell"] = None
-        if not isinstance(component, ParticleComponent | HumpComponent):
-            row["formula"] = component.crystal.formula
-        rows[component.name] = row
+        if not isinstance(missing, ParticleComponent | HumpComponent):
+            row["formula"] = missing.crystal.formula
+        rows[missing.name] = row
     return rows, derived
 
 
@@ -216,7 +216,7 @@ def unexplained(data: Recorded, residual: Floats, model: Floats) -> list[dict[st
 
     x = data.two_theta
     step = float(np.median(np.diff(x)))
-    n = max(int(round(0.5 / step)) | 1, 3)
+    n = max(round(0.5 / step) | 1, 3)
     if n * 3 > len(x):
         return []
     kernel = np.hanning(n + 2)[1:-1]

@@ -384,21 +384,36 @@ def coarse_start(problem: Problem, sizes: Sequence[float], sweeps: int = 2) -> F
                     for d in sizes
                     for m in moves
                 ]
-            best, chosen = math.inf, free
-            columns = problem.columns(problem.values(free))
-            for moves_ in [[], *grids]:
-                trial = free.copy()
-                for what, value in moves_:
-                    if what in index:
-                        trial[index[what]] = value
-                new = columns.copy()
-                new[:, k] = problem.column(k, problem.values(trial)) / problem.data.sigma
-                left = problem.factors(new)[1]
-                score = float(left @ left)
-                if score < best:
-                    best, chosen = score, trial
-            free = chosen
+            free = _best_of(problem, k, free, index, grids)
+            march = f"{name}.march"
+            if march in index:  # both a plate-like and a needle-like texture can be a minimum
+                turns = [[(march, v)] for v in (0.4, 0.55, 0.75, 1.0, 1.35, 1.8, 2.5)]
+                free = _best_of(problem, k, free, index, turns)
     return free
+
+
+def _best_of(
+    problem: Problem,
+    k: int,
+    free: Floats,
+    index: Mapping[str, int],
+    moves: Sequence[Sequence[tuple[str, float]]],
+) -> Floats:
+    """Return the free parameters after that move of component k which fits best, if any does."""
+    best, chosen = math.inf, free
+    columns = problem.columns(problem.values(free))
+    for move in [[], *moves]:
+        trial = free.copy()
+        for what, value in move:
+            if what in index:
+                trial[index[what]] = value
+        new = columns.copy()
+        new[:, k] = problem.column(k, problem.values(trial)) / problem.data.sigma
+        left = problem.factors(new)[1]
+        score = float(left @ left)
+        if score < best:
+            best, chosen = score, trial
+    return chosen
 
 
 def _isotropic(component: Any, strains: list[str], move: float) -> list[tuple[str, float]]:

@@ -175,14 +175,14 @@ def _forward(
     for k, crystal in enumerate(crystals):
         progress("laying candidates on the pattern", k / len(crystals))
         bank[crystal.name] = _bank(whole, crystal, setup)
-    size = float(np.linalg.norm(whole.y_left))
     _, bare = _nnls(ground, whole.y_left)
+    size = float(np.linalg.norm(bare))
     similarity = {}
     for crystal in crystals:
         columns = bank[crystal.name]
         norm = np.linalg.norm(columns, axis=0)
-        score = (columns.T @ bare) / np.where(norm > 0, norm, 1) / max(np.linalg.norm(bare), 1e-30)
-        similarity[crystal.name] = float(np.clip(score.max(), 0, 1)) if size > 0 else 0.0
+        score = (columns.T @ bare) / np.where(norm > 0, norm, 1)
+        similarity[crystal.name] = float(np.clip(score.max() / size, 0, 1)) if size > 0 else 0.0
     picked: list[Crystal] = []
     columns, left = ground, bare
     while len(picked) < most:

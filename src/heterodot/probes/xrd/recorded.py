@@ -91,7 +91,7 @@ def recorded(measurement: Measurement) -> Recorded:
     _finite(x, y, where)
     if len(x) < 20:
         raise InputError(f"has {len(x)} points", file=where, remedy="a pattern needs at least 20")
-    if 0 <= x.min() and x.max() <= np.pi and np.ptp(x) > 0.05:
+    if x.min() >= 0 and x.max() <= np.pi and np.ptp(x) > 0.05:
         raise InputError(
             f"2theta runs from {x.min():.4g} to {x.max():.4g}, which looks like radians",
             file=where,
