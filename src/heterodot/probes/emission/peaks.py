@@ -140,8 +140,9 @@ def fit_emission(
     spectrum : Spectrum
         Emission per energy interval (see `heterodot.probes.spectrum.energy_spectrum`).
     bands : int, optional
-        Number of bands; default the one of 1, 2 or 3 with the lowest information criterion,
-        counted with the residual's correlation.
+        Number of bands; default the one of 1, 2 or 3 with the lowest information criterion, with
+        as many points as the residual has independent ones, among those where every band is
+        placed by the data, apart from the others and more than a sliver (2 percent).
     shape : {"gaussian", "lorentzian", "voigt", "lognormal", "split"}
     between : (low, high), optional
         Fitted range, eV.
@@ -252,17 +253,37 @@ def _criterion(fit: Fit) -> float:
 
 
 def _choose(criteria: Mapping[int, float], fits: Mapping[int, Fit]) -> int:
-    # the correlation time of the poorest model is the common yardstick of all
-    time = max(correlation_time(fits[min(fits)].residual), 1.0)
+    # misfit is no noise: the model with the whitest residual says how many points are independent
+    time = min(max(correlation_time(f.residual), 1.0) for f in fits.values())
     score = {
         n: len(f.free) * math.log(max(f.points / time, 2)) - 2 * f.log_likelihood / time
         for n, f in fits.items()
-        if f.converged
+        if f.converged and _sound(f, n)
     }
     if not score:
         return min(criteria, key=lambda n: criteria[n])
     best = min(score.values())
     return min(n for n, s in score.items() if s < best + 6.0)
+
+
+def _sound(fit: Fit, n: int) -> bool:
+    """Whether every band of a fit is one: placed, not at a bound, apart from others, no sliver."""
+    if n == 1:
+        return True
+    areas = [fit[f"height_{k}"].value * fit[f"width_{k}"].value for k in range(1, n + 1)]
+    for k in range(1, n + 1):
+        energy, width = fit[f"energy_{k}"], fit[f"width_{k}"]
+        if energy.error is None or width.error is None or fit[f"skew_{k}"].note:
+            return False
+        if energy.error > 0.5 * width.value or width.error > 0.5 * width.value:
+            return False
+        if areas[k - 1] < 0.02 * sum(areas):
+            return False
+        for j in range(1, k):
+            near = min(width.value, fit[f"width_{j}"].value)
+            if abs(energy.value - fit[f"energy_{j}"].value) < 0.3 * near:
+                return False
+    return True
 
 
 def _result(
