@@ -307,12 +307,34 @@ def _place_halide(a: Crystallite, b: Crystallite, number: int, charge: float) ->
     empty = np.flatnonzero(~filled & (charges < 0))
     if len(spots) == 0 or len(empty) == 0:
         return 0
-    chosen = cover(spots, points[lacking], 1.2 * (radius[lacking] + size), lacks[lacking], size)
+    content = np.flatnonzero(filled & (charges > 1.5) & (lacks == 0))
+    crowd = _touching(spots, points[content], BOND * (radius[content] + size))
+    reach = 1.25 * (radius[lacking] + size)
+    chosen = cover(spots, points[lacking], reach, lacks[lacking], size, crowd)
     return _hold(blocks, owner, flat, points, empty, spots[chosen], number, charge)
 
 
-def cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) -> list[int]:
-    """Choose spots one by one where they serve most cations that still lack a neighbor."""
+def _touching(spots: Array, points: Array, reach: Array) -> Ints:
+    """How many of the points each spot lies within reach of, (n_spots,)."""
+    if len(points) == 0:
+        return np.zeros(len(spots), dtype=np.int64)
+    i, j, d = _pairs(spots, points, float(reach.max()))
+    return np.asarray(np.bincount(i[d < reach[j]], minlength=len(spots)), dtype=np.int64)
+
+
+def cover(
+    spots: Array,
+    cations: Array,
+    reach: Array,
+    lacks: Ints,
+    size: float,
+    crowd: Ints | None = None,
+) -> list[int]:
+    """Choose spots one by one where they serve most cations that still lack a neighbor.
+
+    ``crowd`` counts, for each spot, cations that would get one neighbor too many there; each
+    weighs a little more than half of one that is served.
+    """
     import heapq
 
     from scipy.spatial import cKDTree
@@ -327,7 +349,8 @@ def cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) 
     apart = 2 * CONTACT * size + 0.3
     left = lacks.copy()
     free = np.ones(len(spots), dtype=bool)
-    heap = [(-int(n), k) for k, n in enumerate(np.diff(first)) if n]
+    burden = np.zeros(len(spots)) if crowd is None else 0.6 * crowd
+    heap = [(float(burden[k]) - int(n), k) for k, n in enumerate(np.diff(first)) if n]
     heapq.heapify(heap)
     chosen: list[int] = []
     while heap:
@@ -336,9 +359,10 @@ def cover(spots: Array, cations: Array, reach: Array, lacks: Ints, size: float) 
             continue
         served = j[first[k] : first[k + 1]]
         served = served[left[served] > 0]
-        if len(served) < -gain:
+        now = float(burden[k]) - len(served)
+        if now > gain + 1e-9:
             if len(served):
-                heapq.heappush(heap, (-len(served), k))
+                heapq.heappush(heap, (now, k))
             continue
         chosen.append(k)
         left[served] -= 1
@@ -431,6 +455,8 @@ def room_for(spots: Array, size: Array, there: Array, sizes: Array, factor: floa
     for kind in np.unique(sizes[close]):
         mine = there[close & (sizes == kind)]
         left = np.flatnonzero(room)
+        if len(left) == 0:
+            break
         limit = factor * (size[left] + kind)
         distance, _ = cKDTree(mine).query(spots[left], distance_upper_bound=float(limit.max()))
         room[left[distance < limit]] = False

@@ -147,6 +147,12 @@ def lay(
     # A ends just above the shared layer, B just below it; ions of both in that layer are sorted
     # out atom by atom
     shape_a = without_facet(body_a.shape, normal).cut(normal, height + 0.3)
+    for body, cut, axis, name in (
+        (body_a, cut_a, normal, "cut_a"),
+        (body_b, cut_b, below_b, "cut_b"),
+    ):
+        if cut is not None:
+            _meets(body, axis, d_a if body is body_a else d_b, name)
     footprint = _footprint(body_a, shape_a, normal, height)
     target = body_a.center + footprint + d_b * normal
     wish = inverse @ (target - how.shift)
@@ -255,6 +261,18 @@ def sink(
     done = meet([a, *others], capping)
     done["completed"] = completed
     return [a, *others], done
+
+
+def _meets(body: Body, axis: Array, distance: float, place_: str) -> None:
+    """Refuse a cut that lies outside the shape."""
+    slack = np.sign(distance) * 3.0
+    if len(_section(body.wanted, axis, distance - slack)) == 0:
+        raise InputError(
+            f"a cut at {distance / 10:.3g} nm misses the {body.shape.text} of "
+            f"{body.crystal.formula}",
+            place=place_,
+            remedy="give a smaller distance from its center",
+        )
 
 
 def _trim(

@@ -107,8 +107,10 @@ def place(
         )
     if interface is None:
         interface = _best_interface(relation, shared)
-    elif interface.relation is not relation and not np.allclose(
-        interface.relation.rotation, relation.rotation, atol=1e-6
+    elif interface.relation is not relation and not (
+        interface.relation.plane_a == relation.plane_a
+        and interface.relation.plane_b == relation.plane_b
+        and np.allclose(interface.relation.rotation, relation.rotation, atol=1e-6)
     ):
         raise InputError(
             "the interface belongs to another relation",

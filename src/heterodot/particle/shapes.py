@@ -168,13 +168,19 @@ class Shape:
             )
         return np.asarray(corners, dtype=float)
 
-    def volume(self, points: int = 200_000) -> float:
-        """Return the volume, Å³, by a regular grid of about ``points`` points (1 % or better)."""
+    def volume(self, points: int = 400_000) -> float:
+        """Return the volume, Å³: exact for polyhedra, else by a grid (0.5 % or better)."""
         low, high = self.bounds()
-        step = (np.prod(high - low) / points) ** (1 / 3)
-        axes = [np.arange(a + step / 2, b, step) for a, b in zip(low, high, strict=True)]
+        if not self.parts and self.ball is None and self.cylinder is None:
+            from scipy.spatial import ConvexHull
+
+            return float(ConvexHull(self._halfspaces(low - np.inf, high + np.inf)).volume)
+        step = float(np.prod(high - low) / points) ** (1 / 3)
+        counts = np.maximum(np.ceil((high - low) / step).astype(int), 1)
+        steps = (high - low) / counts
+        axes = [a + s * (np.arange(n) + 0.5) for a, s, n in zip(low, steps, counts, strict=True)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-        return float(self.contains(grid, 0.0).sum() * step**3)
+        return float(self.contains(grid, 0.0).sum() * np.prod(steps))
 
 
 @dataclass(frozen=True, eq=False)
