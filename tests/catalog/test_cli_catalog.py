@@ -109,6 +109,14 @@ def test_literature(run):
     assert "8.9(14) ps" in out
 
 
+def test_sizing_curve_is_shown_with_its_source(run):
+    code, out, _ = run("lookup", "PbS", "sizing_curve", "--json")
+    assert code == 0
+    assert "Moreels" in document(out)["entries"][0]["source"]["citation"]
+    _, out, _ = run("lookup", "PbS", "sizing_curve")
+    assert "Moreels" in out
+
+
 def test_check_shows_the_arithmetic(run, tmp_path):
     (tmp_path / "lab.yaml").write_text(
         "- id: batch.1\n  reagents:\n"

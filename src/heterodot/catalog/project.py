@@ -62,7 +62,7 @@ def _validate(content: Any, kind: str, path: Path) -> None:
         needed = {
             "phases": ("space_group", "cell", "source"),
             "properties": ("phase", "quantity", "value", "source"),
-            "curves": ("phase", "quantity", "formula", "source"),
+            "curves": ("phase", "quantity", "source"),
         }.get(kind, ())
         for key in needed:
             if record.get(key) in (None, "", []):

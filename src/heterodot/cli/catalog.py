@@ -256,6 +256,9 @@ def lookup(
     from heterodot.units import parse
 
     kelvin = parse(temperature, "K", place="--temperature") if temperature else None
+    if quantity == "sizing_curve":
+        _show_curve(console, phase)
+        return
     with _own_records(console, project):
         if quantity is None:
             names = quantities(phase)
@@ -296,6 +299,36 @@ def lookup(
         for text in (first.reason and f"default: {first.reason}", first.note):
             if text:
                 console.say(text)
+
+
+def _show_curve(console: Console, phase: str) -> None:
+    from heterodot.catalog.sizing import sizing_curve
+
+    curve = sizing_curve(phase)
+    parameters = dict(curve.parameters)
+    console.document(
+        {
+            "asked": phase,
+            "taken": [curve.phase],
+            "entries": [
+                {
+                    "id": curve.id,
+                    "quantity": "sizing_curve",
+                    "form": curve.form,
+                    "parameters": parameters,
+                    "size": curve.size_name,
+                    "range": {"value": [curve.low, curve.high], "error": None, "unit": "nm"},
+                    "source": curve.source.to_json(),
+                    "note": curve.note,
+                }
+            ],
+        }
+    )
+    shown = ", ".join(f"{k} = {v}" for k, v in parameters.items())
+    console.say(f"{curve.id}: {curve.form} in the {curve.size_name}, {shown}")
+    console.say(f"made from {curve.low:g} to {curve.high:g} nm; {curve.source}")
+    if curve.note:
+        console.say(curve.note)
 
 
 def _conditions(entry: Any) -> str:
