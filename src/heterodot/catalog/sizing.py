@@ -103,7 +103,7 @@ class SizingCurve:
     --------
     >>> curve = sizing_curve("PbS")
     >>> round(curve.energy(2.86), 3), str(curve.size(1.395, 0.01))
-    (1.395, '2.86(3) nm')
+    (1.395, '2.86(2) nm')
     """
 
     id: str
