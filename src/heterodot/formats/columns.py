@@ -189,12 +189,19 @@ def _row(line: str, separator: str, decimal: str) -> list[float] | None:
 
 def _separator(lines: list[str], path: str | Path) -> tuple[str, str]:
     filled = [line for line in lines if line.strip()]
-    if len(filled) > _SAMPLE:
+    length = sum(map(len, filled)) // max(len(filled), 1) + 1
+    wanted = max(24, min(_SAMPLE, 60_000 // length))
+    if len(filled) > wanted:
         # evenly over the file, so that a long header does not outvote the numbers
-        filled = [filled[int(i)] for i in np.linspace(0, len(filled) - 1, _SAMPLE)]
+        filled = [filled[int(i)] for i in np.linspace(0, len(filled) - 1, wanted)]
+    text = "\n".join(filled)
     best: tuple[int, int, int] = (0, 0, 0)
     choice: tuple[str, str] | None = None
     for rank, (separator, decimal) in enumerate(_CANDIDATES):
+        if (separator != "spaces" and _SEPARATORS[separator] not in text) or (
+            decimal == "," and "," not in text
+        ):
+            continue
         rows = [row for line in filled if (row := _row(line, separator, decimal)) is not None]
         widths = Counter(len(row) for row in rows)
         if not widths:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.errors import InputError
-from heterodot.fitting import Fit, Parameter, least_squares
+from heterodot.fitting import Fit, Parameter, least_squares, runs_test
 from heterodot.probes.spectrum import Spectrum, noise_level, photon_constant, wavelength_of
 from heterodot.probes.uncertainty import correlation_time, propagate, widened
 from heterodot.units import Value
@@ -167,6 +167,8 @@ def fit_emission(
             break
         fit = _fit(part, n, shape, background)
         tried[n] = (fit, _criterion(fit))
+        if fit.converged and _white(fit):
+            break  # nothing is left that another band could explain
     if not tried:
         raise InputError(
             f"{len(part.energy)} points for {bands or 1} band(s)", remedy="give more points"
@@ -242,7 +244,15 @@ def _fit(part: Spectrum, n: int, shape: str, background: bool) -> Fit:
         return total
 
     name = f"{n} {shape} band{'s' if n > 1 else ''}"
-    return least_squares(model, parameters, y, sigma=part.sigma, name=name)
+    # one band converges in ten to thirty steps; several that need hundreds are not told apart
+    return least_squares(
+        model,
+        parameters,
+        y,
+        sigma=part.sigma,
+        name=name,
+        max_evaluations=100 * (2 if n == 1 else 1),
+    )
 
 
 def _criterion(fit: Fit) -> float:
@@ -264,6 +274,11 @@ def _choose(criteria: Mapping[int, float], fits: Mapping[int, Fit]) -> int:
         return min(criteria, key=lambda n: criteria[n])
     best = min(score.values())
     return min(n for n, s in score.items() if s < best + 6.0)
+
+
+def _white(fit: Fit) -> bool:
+    residual = np.asarray(fit.residual)
+    return correlation_time(residual) < 1.4 and not abs(runs_test(residual)) > 2.5
 
 
 def _sound(fit: Fit, n: int) -> bool:
