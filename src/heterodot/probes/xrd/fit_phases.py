@@ -415,6 +415,11 @@ def _report(
     )
 
 
+def _large(size: Any) -> bool:
+    """Return whether a size (Å) is so large that the instrument's width matters."""
+    return getattr(size, "value", 0.0) > 300.0
+
+
 def _warnings(
     problem: Problem,
     solution: Solution,
@@ -444,6 +449,11 @@ def _warnings(
         )
     if any(isinstance(c, HumpComponent) for c in problem.components):
         found.append("fractions are of the crystalline phases; the amorphous hump has no scale")
+    sharp = [n for n, r in rows.items() if r.get("size") and _large(r["size"])]
+    if sharp and not any(problem.setup.caglioti):
+        found.append(
+            f"no instrument width was given: the size of {', '.join(sharp)} is a lower limit"
+        )
     for name, row in rows.items():
         if not row["present"]:
             found.append(f"{name} is not there: there is no evidence for it in the pattern")

@@ -18,7 +18,7 @@ from heterodot.probes.xrd.components import (
 )
 from heterodot.probes.xrd.pattern_fit import Problem, Solution
 from heterodot.probes.xrd.recorded import Recorded
-from heterodot.probes.xrd.shape import column_length
+from heterodot.probes.xrd.shape import column_length, half_width
 from heterodot.units import Value
 
 Floats = NDArray[np.float64]
@@ -123,6 +123,11 @@ def _value(
     return Value(values[name], unit, None, notes.get(name, "held fixed"))
 
 
+def _times(value: Value, factor: float) -> Value:
+    error = None if value.error is None else value.error * factor
+    return Value(value.value * factor, value.unit, error, value.error_reason)
+
+
 def _crystal_record(
     component: PhaseComponent,
     values: dict[str, float],
@@ -133,16 +138,14 @@ def _crystal_record(
 ) -> dict[str, Any]:
     name = component.name
     size = _value(values, f"{name}.size", "angstrom", index, covariance, notes)
-    ratio = column_length(1.0, component.shape)
-    column = Value(
-        size.value * ratio, size.unit, None if size.error is None else size.error * ratio,
-        size.error_reason,
-    )  # fmt: skip
+    column = _times(size, column_length(1.0, component.shape))
+    spread = values[f"{name}.spread"]
     row: dict[str, Any] = {
         "formula": component.crystal.formula,
         "shape": component.shape,
         "size": size,
         "column_length": column,
+        "scherrer_size": _times(size, 0.9 / half_width(component.shape, round(spread, 2))),
         "microstrain": _value(values, f"{name}.microstrain", "", index, covariance, notes),
         "cell": {},
         "cell_reference": dict(zip(CELL, component.crystal.cellpar, strict=True)),
