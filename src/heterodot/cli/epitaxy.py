@@ -196,9 +196,11 @@ def document(
     found: Any, chosen: Any, meetings: list[Any], taken: dict[str, Any], files: list[str]
 ) -> dict[str, Any]:
     """Return the JSON document of a search."""
+    from heterodot.epitaxy import coordination
     from heterodot.epitaxy.description import describe
     from heterodot.epitaxy.energies import with_units
 
+    known = found.crystal_a.charges is not None and found.crystal_b.charges is not None
     content = found.to_json()
     content["taken"] = taken
     for entry, relation in zip(content["matches"], found.matches, strict=True):
@@ -208,6 +210,7 @@ def document(
         "label": chosen.label,
         "detail": describe(chosen),
         "interfaces": [meeting.to_json() for meeting in meetings],
+        "coordination": coordination(meetings[0]) if meetings and known else None,
     }
     content["files"] = files
     return dict(content)
@@ -278,9 +281,21 @@ def draw(
             continue
         figure = make()
         with replacing(path) as beside:
-            figure.savefig(beside, format=Path(path).suffix.lstrip(".") or "svg")
+            figure.savefig(beside, format=picture_format(path), dpi=200)
         made.append(path)
     return made
+
+
+def picture_format(path: str) -> str:
+    """Return the picture format of a file name."""
+    from heterodot.errors import InputError
+
+    kind = Path(path).suffix.lstrip(".").lower() or "svg"
+    if kind not in ("svg", "pdf", "png"):
+        raise InputError(
+            f"pictures are not written as .{kind}", file=path, remedy="use .svg, .pdf or .png"
+        )
+    return kind
 
 
 def indices(text: str | None) -> tuple[int, int, int] | None:

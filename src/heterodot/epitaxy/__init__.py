@@ -8,15 +8,20 @@ from heterodot.epitaxy.relationship import Interface, OrientationRelationship
 
 if TYPE_CHECKING:
     from heterodot.epitaxy.description import describe
-    from heterodot.epitaxy.equivalence import equivalent
+    from heterodot.epitaxy.equivalence import equivalent, inverse
     from heterodot.epitaxy.meeting import interfaces
     from heterodot.epitaxy.orientations import Search, search
     from heterodot.epitaxy.ranking import rank
+    from heterodot.epitaxy.slabs import adhesion, bicrystal, coordination
     from heterodot.epitaxy.whole import WholeRelation, whole_crystal
 
 _HOMES = {
     "Search": "heterodot.epitaxy.orientations",
+    "adhesion": "heterodot.epitaxy.slabs",
+    "bicrystal": "heterodot.epitaxy.slabs",
+    "coordination": "heterodot.epitaxy.slabs",
     "equivalent": "heterodot.epitaxy.equivalence",
+    "inverse": "heterodot.epitaxy.equivalence",
     "interfaces": "heterodot.epitaxy.meeting",
     "rank": "heterodot.epitaxy.ranking",
     "search": "heterodot.epitaxy.orientations",
@@ -30,9 +35,13 @@ __all__ = [
     "OrientationRelationship",
     "Search",
     "WholeRelation",
+    "adhesion",
+    "bicrystal",
+    "coordination",
     "describe",
     "equivalent",
     "interfaces",
+    "inverse",
     "rank",
     "search",
     "whole_crystal",

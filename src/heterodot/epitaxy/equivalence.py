@@ -101,14 +101,42 @@ def equivalent(
     handed : bool
         Tell mirror images apart.
     """
-    for plane_a, plane_b, rotation, *_ in variants(one, handed=handed):
-        if (
-            plane_a == tuple(two.plane_a)
-            and plane_b == tuple(two.plane_b)
-            and rotation_angle(rotation @ two.rotation.T) <= tolerance
-        ):
-            return True
-    return False
+    rotations, *_ = carrying(one, two.plane_a, two.plane_b, handed=handed)
+    return any(rotation_angle(rotation @ two.rotation.T) <= tolerance for rotation in rotations)
+
+
+def carrying(
+    relation: OrientationRelationship,
+    plane_a: Indices,
+    plane_b: Indices,
+    *,
+    handed: bool = False,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the spellings of a relation that have given planes.
+
+    Returns
+    -------
+    rotations : (n, 3, 3) array
+    operations_a, operations_b : (n,) int array
+        Rows of `given_operations`.
+    """
+    sides = []
+    for crystal, plane, target in (
+        (relation.crystal_a, relation.plane_a, plane_a),
+        (relation.crystal_b, relation.plane_b, plane_b),
+    ):
+        lattice = lattice_of(crystal)
+        images = lattice.plane_operations @ np.array(lattice.plane_conventional(plane))
+        wanted = np.array(lattice.plane_conventional(target))
+        keep = np.flatnonzero((images == wanted).all(axis=1))
+        sides.append((keep, lattice.proper[keep], lattice.cartesian[keep]))
+    (ops_a, proper_a, cart_a), (ops_b, proper_b, cart_b) = sides
+    both = proper_a[:, None] == proper_b[None, :]
+    if handed:
+        both &= proper_a[:, None]
+    i, j = np.nonzero(both)
+    rotations = cart_a[i] @ relation.rotation @ np.linalg.inv(cart_b[j])
+    return rotations, ops_a[i], ops_b[j]
 
 
 def respelled(relation: OrientationRelationship, i: int, j: int) -> OrientationRelationship:
@@ -196,22 +224,23 @@ def express(
         wanted = rotation_of(
             found.crystal_a, found.crystal_b, wanted_a, wanted_b, direction_a, direction_b
         )
-    nearest: tuple[float, OrientationRelationship, int, int] | None = None
+    nearest: tuple[float, OrientationRelationship] | None = None
     any_planes = False
     for relation in found.matches:
-        if not _same_family(found.crystal_a, relation.plane_a, wanted_a) or not _same_family(
-            found.crystal_b, relation.plane_b, wanted_b
-        ):
-            continue
-        any_planes = True
-        for one, two, rotation, i, j in variants(relation):
-            if one != wanted_a or two != wanted_b:
-                continue
-            if wanted is None:
-                return respelled(relation, i, j)
+        for rotation, i, j in zip(*carrying(relation, wanted_a, wanted_b), strict=True):
+            any_planes = True
+            if wanted is None or direction_a is None or direction_b is None:
+                return respelled(relation, int(i), int(j))
             off = rotation_angle(rotation @ wanted.T)
+            if off > tolerance + 2.0 or (nearest is not None and off > nearest[0] + 2.0):
+                if nearest is None or off < nearest[0]:
+                    nearest = (off, respelled(relation, int(i), int(j)))
+                continue
+            spelled = respelled(relation, int(i), int(j))
+            if corresponding(spelled, direction_a, direction_b):
+                return along(spelled, direction_a)
             if nearest is None or off < nearest[0] - 1e-6:
-                nearest = (off, relation, i, j)
+                nearest = (off, spelled)
     pair = (
         f"{plane_text(plane_a)} of {found.crystal_a.formula} and {plane_text(plane_b)} of "
         f"{found.crystal_b.formula}"
@@ -228,68 +257,110 @@ def express(
             f"directions",
             remedy="leave the directions out to see it",
         )
-    relation = respelled(*nearest[1:])
-    if direction_a is not None and direction_b is not None:
-        relation = _along(relation, direction_a, direction_b)
-    return relation
+    return nearest[1]
 
 
-def _same_family(crystal: Crystal, one: Indices, two: Indices) -> bool:
-    operations = lattice_of(crystal).plane_operations
-    lattice = lattice_of(crystal)
-    members = operations @ np.array(lattice.plane_conventional(one))
-    return bool((members == np.array(lattice.plane_conventional(two))).all(axis=1).any())
-
-
-def _along(
+def corresponding(
     relation: OrientationRelationship, direction_a: Indices, direction_b: Indices
+) -> bool:
+    """Return whether two in-plane directions are one in the coincidence cell of a relation."""
+    one = _in_cell(relation, direction_a, "a")
+    two = _in_cell(relation, direction_b, "b")
+    cross = one[0] * two[1] - one[1] * two[0]
+    size = float(np.linalg.norm(one) * np.linalg.norm(two))
+    return abs(cross) < 1e-6 * size and float(one @ two) > 0
+
+
+def _in_cell(
+    relation: OrientationRelationship, direction: Indices, which: str
+) -> NDArray[np.float64]:
+    """Components of a direction in the coincidence cell vectors, (2,)."""
+    mesh, cell = (
+        (relation.mesh_a, relation.cell_a) if which == "a" else (relation.mesh_b, relation.cell_b)
+    )
+    rows = cell @ mesh
+    solution, *_ = np.linalg.lstsq(rows.T, np.array(direction, dtype=float), rcond=None)
+    return np.asarray(solution)
+
+
+def along(relation: OrientationRelationship, direction_a: Indices) -> OrientationRelationship:
+    """Return a relation with its coincidence cell spelled so that ``direction_a`` comes first."""
+    from heterodot.epitaxy.planes import euclid
+
+    u, v, _ = coprime(np.append(_in_cell(relation, direction_a, "a"), 0.0))
+    _, s, t = euclid(u, v)
+    # (u, v) and (-t, s) span the same lattice; take the second vector most nearly at right angles
+    rows = relation.cell_a @ relation.mesh_a @ relation.crystal_a.cell
+    first = np.array([u, v]) @ rows
+    second = np.array([-t, s]) @ rows
+    times = round(float(first @ second) / float(first @ first))
+    matrix = np.array([[u, v], [-t - times * u, s - times * v]], dtype=np.int64)
+    return recelled(relation, matrix)
+
+
+def recelled(
+    relation: OrientationRelationship, matrix: NDArray[np.int64]
 ) -> OrientationRelationship:
-    """Return the relation with its cell vectors taken in an order that starts as asked."""
-    want_a, want_b = coprime(np.array(direction_a)), coprime(np.array(direction_b))
-    for turn in (((1, 0), (0, 1)), ((0, 1), (-1, 0)), ((-1, 0), (0, -1)), ((0, -1), (1, 0))):
-        matrix = np.array(turn)
-        first = matrix[0]
-        names_a = (relation.direction_a, relation.direction2_a)
-        names_b = (relation.direction_b, relation.direction2_b)
-        axis = int(np.flatnonzero(first)[0])
-        sign = int(first[axis])
-        if (
-            tuple(sign * x for x in names_a[axis]) == want_a
-            and tuple(sign * x for x in names_b[axis]) == want_b
-        ):
-            return turned(relation, matrix)
-    return relation
+    """Return the same relation with coincidence cell ``matrix @ cell``, det(matrix) = 1.
 
-
-def turned(relation: OrientationRelationship, matrix: NDArray[Any]) -> OrientationRelationship:
-    """Return the same relation with coincidence cell vectors ``matrix @ cell`` (axes swapped or
-    reversed): directions, mismatches and the axes of the strain follow.
+    Directions, mismatches and the axes of the strain follow.
     """
-    order = [int(np.flatnonzero(row)[0]) for row in matrix]
-    signs = [int(row[k]) for row, k in zip(matrix, order, strict=True)]
-    names_a = (relation.direction_a, relation.direction2_a)
-    names_b = (relation.direction_b, relation.direction2_b)
-
-    def name(names: tuple[Indices, Indices], k: int) -> Indices:
-        u, v, w = (signs[k] * x for x in names[order[k]])
-        return (u, v, w)
-
-    one = relation.crystal_a.direction(relation.direction_a)
-    new = relation.crystal_a.direction(name(names_a, 0))
-    normal = relation.normal
-    x = one / np.linalg.norm(one)
-    y = np.cross(normal, x)
+    cell_a, cell_b = matrix @ relation.cell_a, matrix @ relation.cell_b
+    rows_a, rows_b = cell_a @ relation.mesh_a, cell_b @ relation.mesh_b
+    names_a = [coprime(np.round(row, 6)) for row in rows_a]
+    names_b = [coprime(np.round(row, 6)) for row in rows_b]
+    lengths_a = np.linalg.norm(rows_a @ relation.crystal_a.cell, axis=1)
+    lengths_b = np.linalg.norm(rows_b @ relation.crystal_b.cell, axis=1)
+    old = relation.crystal_a.direction(relation.direction_a)
+    new = relation.crystal_a.direction(names_a[0])
+    x = old / np.linalg.norm(old)
+    y = np.cross(relation.normal, x)
     unit = new / np.linalg.norm(new)
     c, s = float(unit @ x), float(unit @ y)
     axes = np.array([[c, s], [-s, c]])
     return dataclasses.replace(
         relation,
-        direction_a=name(names_a, 0),
-        direction_b=name(names_b, 0),
-        direction2_a=name(names_a, 1),
-        direction2_b=name(names_b, 1),
-        cell_a=np.asarray(matrix) @ relation.cell_a,
-        cell_b=np.asarray(matrix) @ relation.cell_b,
-        mismatch=np.array([relation.mismatch[k] for k in order]),
+        direction_a=names_a[0],
+        direction_b=names_b[0],
+        direction2_a=names_a[1],
+        direction2_b=names_b[1],
+        cell_a=cell_a,
+        cell_b=cell_b,
+        mismatch=lengths_b / lengths_a - 1.0,
         strain=axes @ relation.strain @ axes.T,
+    )
+
+
+def inverse(relation: OrientationRelationship) -> OrientationRelationship:
+    """Return the same interface with the crystals' names exchanged: B below, A above.
+
+    Planes change sign (they point from the lower to the upper crystal), mismatch and strain
+    become those of A onto B.
+    """
+    flat = np.linalg.inv(np.eye(2) + relation.strain) - np.eye(2)
+    # the normal points the other way, and with it the second axis
+    flat[0, 1] = flat[1, 0] = -flat[0, 1]
+    minus_a = tuple(-h for h in relation.plane_a)
+    minus_b = tuple(-h for h in relation.plane_b)
+    mesh_b = relation.mesh_b @ relation.crystal_b.cell
+    cell = relation.cell_b @ mesh_b
+    return dataclasses.replace(
+        relation,
+        crystal_a=relation.crystal_b,
+        crystal_b=relation.crystal_a,
+        plane_a=(minus_b[0], minus_b[1], minus_b[2]),
+        plane_b=(minus_a[0], minus_a[1], minus_a[2]),
+        direction_a=relation.direction_b,
+        direction_b=relation.direction_a,
+        direction2_a=relation.direction2_b,
+        direction2_b=relation.direction2_a,
+        rotation=relation.rotation.T,
+        mesh_a=relation.mesh_b,
+        mesh_b=relation.mesh_a,
+        cell_a=relation.cell_b,
+        cell_b=relation.cell_a,
+        area=float(np.linalg.norm(np.cross(cell[0], cell[1]))),
+        mismatch=1.0 / (1.0 + relation.mismatch) - 1.0,
+        strain=flat,
+        strain_max=float(np.abs(np.linalg.eigvalsh(flat)).max()),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.epitaxy.layers import Layer, Side, layers, side
-from heterodot.epitaxy.registry import DEPTH, SOFTNESS
+from heterodot.epitaxy.registry import DEPTH, SOFTNESS, mean_cell
 from heterodot.epitaxy.relationship import Interface, OrientationRelationship
 from heterodot.errors import NotFoundError
 
@@ -157,7 +157,8 @@ def continuity_of(a: Side, b: Side, i: int, j: int) -> tuple[float, float]:
     values = continuity(
         a.stack.flat, a.stack.heights, a.sites.signs, a.stack.drift, a.stack.spacing,
         b.stack.flat, b.stack.heights, b.sites.signs, b.stack.drift, b.stack.spacing,
-        a.cell, b.cell, a.cell @ a.mesh.flat, np.array([[i, j]]), DEPTH, SOFTNESS,
+        a.cell, b.cell, mean_cell(a.cell @ a.mesh.flat, b.cell @ b.mesh.flat),
+        np.array([[i, j]]), DEPTH, SOFTNESS,
     )  # fmt: skip
     return float(values[0]), float(values[1])
 

@@ -236,7 +236,7 @@ def search(
                 cells += len(match.cells) + match.others
                 relation, chosen = _relation(crystal_a, crystal_b, mesh_a, mesh_b, match)
                 ions, cations, *_ = registry(
-                    stack_a, stack_b, sites_a, sites_b, mesh_a,
+                    stack_a, stack_b, sites_a, sites_b, mesh_a, mesh_b,
                     match.cells[chosen, :4].reshape(2, 2), match.cells[chosen, 4:].reshape(2, 2),
                 )  # fmt: skip
                 counts = relation.cell_a, relation.cell_b

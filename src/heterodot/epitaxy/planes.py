@@ -168,7 +168,7 @@ def coprime(vector: NDArray[np.float64] | Indices) -> Indices:
     largest = max(abs(x) for x in values)
     if largest < 1e-9:
         raise InputError("0 0 0 are no indices", remedy="give three integers")
-    for denominator in range(1, 145):
+    for denominator in range(1, 49):
         scaled = [x * denominator for x in values]
         whole = [round(x) for x in scaled]
         if all(abs(a - b) < 1e-6 * denominator for a, b in zip(scaled, whole, strict=True)):

@@ -124,14 +124,15 @@ def registry(
     sites_a: Sites,
     sites_b: Sites,
     mesh_a: SurfaceMesh,
+    mesh_b: SurfaceMesh,
     cell_a: NDArray[np.int64],
     cell_b: NDArray[np.int64],
 ) -> tuple[float, float, int, int]:
     """Return how far the ions of both crystals continue one another, over the best rigid shift.
 
     Every pair of cations, one of each crystal, is laid on one another in turn; the ions of both
-    crystals near that height are then compared sign by sign in the coincidence cell (B strained
-    onto A). Both an ion's distance from the interface and its distance from its counterpart count
+    crystals near that height are then compared sign by sign in the coincidence cell (halfway
+    between those of A and B, so that exchanging the crystals changes nothing). Both an ion's distance from the interface and its distance from its counterpart count
     with a Gaussian weight.
 
     Returns
@@ -154,6 +155,15 @@ def registry(
     found = continuity(
         stack_a.flat, stack_a.heights, sites_a.signs, stack_a.drift, stack_a.spacing,
         stack_b.flat, stack_b.heights, sites_b.signs, stack_b.drift, stack_b.spacing,
-        cell_a, cell_b, cell_a @ mesh_a.flat, pairs, DEPTH, SOFTNESS,
+        cell_a, cell_b, mean_cell(cell_a @ mesh_a.flat, cell_b @ mesh_b.flat), pairs,
+        DEPTH, SOFTNESS,
     )  # fmt: skip
     return float(found[0]), float(found[1]), int(found[2]), int(found[3])
+
+
+def mean_cell(flat_a: NDArray[np.float64], flat_b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cell halfway between A's and B's, with B's turned onto A's, rows, (2, 2) Å."""
+    onto = np.linalg.solve(flat_b, flat_a).T
+    angle = np.arctan2(onto[1, 0] - onto[0, 1], onto[0, 0] + onto[1, 1])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.ascontiguousarray(0.5 * (flat_a + flat_b @ turn.T))
