@@ -68,3 +68,15 @@ def own_image(place, radius, inner, outer, terms=400):
     n = np.arange(terms)
     series = (inner - outer) * (n + 1) / (inner * (inner * n + outer * (n + 1)))
     return COULOMB / (2 * radius) * (series * (place / radius) ** (2 * n)).sum()
+
+
+def slab_with_jump(width, height, mass, outer_mass=1.0):
+    """Lowest level of a finite square well with another mass outside."""
+
+    def mismatch(energy):
+        k = np.sqrt(energy * mass / UNIT)
+        q = np.sqrt((height - energy) * outer_mass / UNIT)
+        return k / mass * np.sin(k * width / 2) - q / outer_mass * np.cos(k * width / 2)
+
+    top = min(height, UNIT / mass * (np.pi / width) ** 2)
+    return brentq(mismatch, 1e-9, top * (1 - 1e-9))

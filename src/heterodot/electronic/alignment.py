@@ -79,6 +79,9 @@ class Alignment:
         K, of the weights.
     reason : str
         One sentence.
+    pair_type : str or None
+        The same rules with electron and hole relaxed in each other's field; None where the levels
+        have no Coulomb terms.
     rules : str
         The rules in words.
     """
@@ -91,6 +94,7 @@ class Alignment:
     offsets: tuple[Offset, ...]
     temperature: float
     reason: str
+    pair_type: str | None = None
     rules: str = RULES
 
     def to_json(self) -> dict[str, Any]:
@@ -104,11 +108,15 @@ class Alignment:
             "offsets": [offset.to_json() for offset in self.offsets],
             "temperature": Value(self.temperature, "K", None, "chosen").to_json(),
             "reason": self.reason,
+            "type_in_pair": self.pair_type,
             "rules": self.rules,
         }
 
     def __str__(self) -> str:
-        return f"{self.type}: {self.reason}"
+        text = f"{self.type}: {self.reason}"
+        if self.pair_type is not None and self.pair_type != self.type:
+            text += f" ({self.pair_type} once electron and hole attract each other)"
+        return text
 
 
 def alignment(levels: Levels, *, temperature: float = 300.0) -> Alignment:
@@ -132,6 +140,9 @@ def alignment(levels: Levels, *, temperature: float = 300.0) -> Alignment:
     electron = shares(levels.electrons, temperature)
     hole = shares(levels.holes, temperature)
     name, reason = classify(electron, hole)
+    pair = None
+    if levels.coulomb is not None:
+        pair = classify(levels.coulomb.electron, levels.coulomb.hole)[0]
     return Alignment(
         name,
         electron,
@@ -141,6 +152,7 @@ def alignment(levels: Levels, *, temperature: float = 300.0) -> Alignment:
         offsets(levels),
         temperature,
         reason,
+        pair,
     )
 
 

@@ -368,6 +368,50 @@ class OnGrid:
     coarse_well: Well
 
 
+def valley_splitting(
+    well: Well, solution: Solution, domain: int, band: Carrier, axes: Array
+) -> Array:
+    """Return shifts of each state for equivalent valleys along ``axes``, eV, (n_valleys, n_states).
+
+    First order in the anisotropy of the mass around its mean, among the states themselves: the
+    kinetic energy along a valley's axis counts with ``1/m_l``, that across with ``1/m_t``.
+
+    Parameters
+    ----------
+    well, solution
+        The problem with the mean mass and its states.
+    domain : int
+        The domain that has the valleys.
+    band : Carrier
+        Of that domain.
+    axes : (n_valleys, 3) array
+        Unit vectors.
+    """
+    grid = well.cells
+    psi = solution.vectors * grid.scale
+    slopes = []
+    for axis in range(3):
+        ways = [grid.openings[:, 2 * axis + side] > 0.5 for side in (0, 1)]
+        steps = [
+            psi - psi[:, grid.neighbors[:, 2 * axis]],
+            psi[:, grid.neighbors[:, 2 * axis + 1]] - psi,
+        ]
+        total = sum(step * way for step, way in zip(steps, ways, strict=True))
+        slopes.append(total / np.maximum(sum(way.astype(float) for way in ways), 1) / grid.spacing)
+    weight = grid.filled * grid.shares[domain]
+    tensor = np.array([[(a * weight) @ b.T for b in slopes] for a in slopes])
+    lighter = float(band.inverse_mass(solution.reference)) * band.mass
+    factor = kinetic() * lighter * (1 / band.longitudinal - 1 / band.transverse)
+    mean = (tensor[0, 0] + tensor[1, 1] + tensor[2, 2]) / 3
+    shifts = []
+    for axis in axes:
+        along = np.einsum("i,j,ijab->ab", axis, axis, tensor)
+        change = factor * (along - mean)
+        values = np.linalg.eigvalsh(np.diag(solution.energies) + (change + change.T) / 2)
+        shifts.append(values - np.sort(solution.energies))
+    return np.array(shifts)
+
+
 def solve_on(
     shape: Shape,
     coarse: Shape,

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.electronic.confinement import Barrier, OnGrid, Solution, Well, solve_on
+from heterodot.electronic.confinement import (
+    Barrier,
+    OnGrid,
+    Solution,
+    Well,
+    solve_on,
+    valley_splitting,
+)
 from heterodot.electronic.coulomb import Coulomb, Electrostatics, interaction
 from heterodot.electronic.materials import Material, Medium, Overrides, material, medium
 from heterodot.electronic.shape import Shape, rasterize
@@ -362,7 +369,7 @@ def levels_of_shape(
         on_grid = solve_on(
             shape, coarse, bands, barrier(around, carrier), states, seed=seed, progress=part
         )
-        found[carrier] = _states(carrier, on_grid, shape.names)
+        found[carrier] = _states(carrier, on_grid, shape.names, materials)
         waves[carrier] = _amplitudes(on_grid.solution, on_grid.well)
         solved[carrier] = on_grid
     notes = tuple(dict.fromkeys(w for m in materials for w in m.warnings))
@@ -391,9 +398,16 @@ def barrier(around: Medium, carrier: str) -> Barrier:
     return Barrier(-around.valence, around.hole_mass)
 
 
-def _states(carrier: str, on_grid: OnGrid, names: tuple[str, ...]) -> tuple[State, ...]:
+def _states(
+    carrier: str, on_grid: OnGrid, names: tuple[str, ...], materials: tuple[Material, ...]
+) -> tuple[State, ...]:
     sign = 1.0 if carrier == "electron" else -1.0
     solution, well = on_grid.solution, on_grid.well
+    shifts = np.zeros((0, len(solution.vectors)))
+    for k, m in enumerate(materials):
+        band = well.bands[k]
+        if len(m.valleys) and band.longitudinal != band.transverse:
+            shifts = sign * valley_splitting(well, solution, k, band, m.valleys)
     made = []
     for k, vector in enumerate(solution.vectors):
         weights = [float((vector**2 * share).sum()) for share in well.cells.shares]
@@ -406,6 +420,7 @@ def _states(carrier: str, on_grid: OnGrid, names: tuple[str, ...]) -> tuple[Stat
                 dict(zip(names, [w * inside for w in weights], strict=True)),
                 float(solution.outside[k]),
                 float(solution.corrections[k]),
+                tuple(float(x) for x in shifts[:, k]),
             )
         )
     return tuple(made)
