@@ -90,7 +90,7 @@ def _once(
     if inner:
         for k, block in enumerate(blocks[1:], 1):
             want = -float(np.rint(effective(block, blocks)))
-            done += _balance(block, blocks, k, want, capping, seed)
+            done += _balance(block, blocks, k, want, capping, seed, only="replace")
         left = -sum(b.charge for b in blocks)
         done += _balance(blocks[0], blocks, 0, left, capping, seed)
     for k, block in enumerate(blocks if not inner else ()):
@@ -120,6 +120,7 @@ def _balance(
     want: float,
     capping: Capping | None,
     seed: int,
+    only: str | None = None,
 ) -> list[dict[str, Any]]:
     if abs(want) < 1e-6:
         return []
@@ -141,7 +142,9 @@ def _balance(
             near[side.flat[distance < NEAR]] = True
             # an empty site this close to an ion of the other domain stays empty
             blocked[side.flat[(distance < 3.0) & ~side.filled]] = True
-    _, done = balance(block, want, near=near, blocked=blocked, capping=capping, seed=seed)
+    _, done = balance(
+        block, want, near=near, blocked=blocked, capping=capping, seed=seed, only=only
+    )
     for entry in done:
         entry["domain"] = block.crystal.formula
     if len(blocks) > 1:

@@ -11,7 +11,7 @@ from heterodot.particle.checks import contacts
 from heterodot.particle.exchange import domain_index
 from heterodot.particle.neutral import Capping
 from heterodot.particle.particle import Particle
-from heterodot.particle.touch_up import relabel, settle_charge
+from heterodot.particle.touch_up import largest_piece, relabel, settle_charge
 
 
 def etch(
@@ -55,7 +55,15 @@ def etch(
     domains = tuple(d for m, d in enumerate(particle.domains) if m != k)
     info = {key: v for key, v in particle.info.items() if key not in ("relation", "interface")}
     bare = relabel(kept.replace(domain=relabelled, domains=domains, info=info))
-    settled, done = settle_charge(bare, halide, seed)
+    settled = largest_piece(bare)
+    done: list[dict[str, Any]] = []
+    for _ in range(5):
+        settled, more = settle_charge(settled, halide, seed)
+        done += more
+        whole = largest_piece(settled)
+        if len(whole) == len(settled):
+            break
+        settled = whole
     if abs(settled.net_charge) > 1e-6:
         raise InputError(
             f"a charge of {settled.net_charge:+g} e is left after etching",

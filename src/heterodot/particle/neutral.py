@@ -53,6 +53,7 @@ def balance(
     blocked: NDArray[np.bool_] | None = None,
     capping: Capping | None = None,
     seed: int = 0,
+    only: str | None = None,
 ) -> tuple[float, list[dict[str, Any]]]:
     """Change the charge of a crystallite by ``wanted`` with ions of its surface.
 
@@ -70,6 +71,8 @@ def balance(
         Halide that may be added or replace chalcogen; the crystal's own if it has one.
     seed : int
         Orders sites that are equal in every respect.
+    only : str, optional
+        Restrict to one action: ``"replace"``, ``"remove"`` or ``"add"``.
 
     Returns
     -------
@@ -93,7 +96,8 @@ def balance(
             break
         for make in _order(left, own is not None):
             while abs(left) > 1e-6:
-                step = _level(make(block, capping, allowed & ~blocked), left)
+                moves = make(block, capping, allowed & ~blocked)
+                step = _level([m for m in moves if only in (None, m.name)], left)
                 if step is None:
                     break
                 count = int(np.floor(abs(left) / abs(step.delta) + 1e-9))

@@ -198,6 +198,9 @@ def _components(label: Ints, found: Contacts, scores: Array) -> list[Ints]:
     size = np.bincount(piece)
     order = np.argsort(-size, kind="stable")
     least = max(SMALL, int(0.01 * n))
+    mixed = np.zeros(n, dtype=bool)
+    mixed[i[label[i] != label[j]]] = True
+    mixed[j[label[i] != label[j]]] = True
     found_: list[Ints] = []
     for p in order:
         if size[p] < least:
@@ -206,8 +209,9 @@ def _components(label: Ints, found: Contacts, scores: Array) -> list[Ints]:
         own = label[members[0]]
         if own < 0:
             continue
-        # a domain has at least a few atoms that are surrounded as in its crystal
-        if not found_ or int((scores[members, own] > 0.95).sum()) >= 4:
+        # a domain has an inside: atoms surrounded as in its crystal, by atoms of its own
+        inner = (scores[members, own] > 0.95) & ~mixed[members]
+        if not found_ or int(inner.sum()) >= max(4, len(members) // 20):
             found_.append(members)
     return found_
 

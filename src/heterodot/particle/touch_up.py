@@ -218,6 +218,21 @@ def _cap(particle: Particle, halide: tuple[int, float], count: int) -> tuple[Par
     ), len(chosen)
 
 
+def largest_piece(particle: Particle) -> Particle:
+    """Return the particle without atoms that nothing bonds to its largest piece."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    found = contacts(particle)
+    n = len(particle)
+    i, j = found.i[found.bond], found.j[found.bond]
+    graph = coo_matrix((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
+    pieces, label = connected_components(graph, directed=False)
+    if pieces == 1:
+        return particle
+    return particle.take(label == np.bincount(label).argmax())
+
+
 def added(
     particle: Particle,
     symbols: list[str],
