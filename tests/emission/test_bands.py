@@ -51,6 +51,24 @@ def test_a_gaussian_over_energy_comes_back_from_a_wavelength_axis() -> None:
     assert any("maximum over wavelength" in w for w in found.warnings)
 
 
+def test_the_verb_fit_takes_measurements() -> None:
+    from heterodot.probes import absorption, emission
+
+    wavelength = np.linspace(450, 560, 221)
+    energy = energy_of(wavelength)
+    counts = band("gaussian", energy, 2.45, 0.09, 0) * energy**2
+    found = emission.fit(over_wavelength(wavelength, counts), "gaussian", bands=1)
+    assert found.peaks[0].energy.value == pytest.approx(2.45, abs=1e-6)
+    bound, continuum = absorption.elliott_absorption(energy, 2.45, 0.04, 0.025)
+    noise = np.random.default_rng(0).normal(0, 1e-3, 221)
+    measured = over_wavelength(wavelength, bound + continuum + noise, "absorption")
+    fitted = absorption.fit(measured, "elliott", between=(2.25, 2.7))
+    assert isinstance(fitted, absorption.ElliottFit)
+    assert fitted.gap.value == pytest.approx(2.45, abs=0.003)
+    with pytest.raises(InputError, match="not a model"):
+        absorption.fit(measured, "eliot")
+
+
 def test_an_absorbance_is_not_scaled() -> None:
     measured = over_wavelength(np.linspace(400, 500, 50), np.linspace(0, 1, 50), "absorption")
     spectrum = energy_spectrum(measured)

@@ -9,6 +9,7 @@ from heterodot.probes.absorption.exciton import (
     exciton_near,
     first_exciton,
 )
+from heterodot.probes.absorption.fit import fit
 from heterodot.probes.absorption.levels import (
     AbsorptionSetup,
     Transition,
@@ -34,6 +35,7 @@ __all__ = [
     "elliott_absorption",
     "exciton_near",
     "first_exciton",
+    "fit",
     "scattering",
     "simulate",
     "tauc",

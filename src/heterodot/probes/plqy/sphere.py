@@ -80,7 +80,7 @@ def sphere_yield(
     >>> counts = [Value(1e6, "count", 1e3), Value(6e5, "count", 8e2), Value(0.0, "count", 10.0)]
     >>> found = sphere_yield(*counts, Value(2e5, "count", 450.0))
     >>> str(found.quantum_yield), str(found.absorptance)
-    ('0.5000(20)', '0.4000(10)')
+    ('0.500(2)', '0.4000(10)')
     """
     la, lc, pa, pc = laser_empty, laser_direct, emission_empty, emission_direct
     lb, pb = laser_indirect, emission_indirect
