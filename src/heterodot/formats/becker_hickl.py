@@ -30,11 +30,11 @@ def read(path: str | Path, kind: str | None = None) -> Measurement:
         Not such a file, cut off, photon streams instead of histograms, unlike blocks.
     """
     cursor = Cursor.open(path)
-    head = cursor.unpack("<hihihihihhihhHIHH")
+    head = cursor.unpack("<hihiHihIihhHIHH")
     info_at, info_size = head[1], head[2]
     blocks_at, blocks, descriptions_at = head[5], head[6], head[8]
     descriptions, description_size, valid = head[9], head[10], head[11]
-    if valid != 0x5555 or head[16] != 0x55AA:
+    if valid != 0x5555:
         raise InputError(
             "is not a whole Becker & Hickl file (its header is not marked valid)",
             file=path,
@@ -56,8 +56,11 @@ def read(path: str | Path, kind: str | None = None) -> Measurement:
         if at in seen or not 0 < at < len(size):
             break
         seen.add(at)
-        number, data_at, next_at, block_kind, which, _, length = cursor.seek(at).unpack("<hiiHhII")
-        del number
+        # offsets beyond 4 GB have their high byte in front
+        far, far_next, data_at, next_at, block_kind, which, _, length = cursor.seek(at).unpack(
+            "<BBIIHhII"
+        )
+        data_at, next_at = data_at + (far << 32), next_at + (far_next << 32)
         used = described[which] if 0 <= which < descriptions else described[0]
         curves += _block(cursor.seek(data_at), block_kind, length, used)
         at = next_at
@@ -71,13 +74,13 @@ def _description(cursor: Cursor) -> dict[str, Any]:
     start = cursor.at
     time, date, module = cursor.text(9), cursor.text(11), cursor.text(16)
     (mode,) = cursor.unpack("<h")
-    cursor.seek(start + 66)  # past discriminator and synchronization settings
+    cursor.seek(start + 64)  # past discriminator and synchronization settings
     tac_range, gain = cursor.unpack("<fh")
-    cursor.seek(start + 84)
+    cursor.seek(start + 82)
     channels, _, nx, ny = cursor.unpack("<hhhh")
     scan = (0, 0)
-    if start + 211 <= len(cursor.data):
-        cursor.seek(start + 195)
+    if start + 181 <= len(cursor.data):
+        cursor.seek(start + 173)
         scan = cursor.unpack("<ii")
     return {
         "time": time,
@@ -86,7 +89,7 @@ def _description(cursor: Cursor) -> dict[str, Any]:
         "mode": mode,
         "tac_range": tac_range,
         "tac_gain": gain,
-        "channels": channels,
+        "channels": channels if channels > 0 else channels + 65536,
         "curves": (nx, ny),
         "scan": scan,
     }

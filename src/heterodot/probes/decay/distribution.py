@@ -145,7 +145,7 @@ def fit_distribution(
         photons,
         np.sqrt(np.maximum(np.diag(cov), 0.0)),
         _peaks(grid, photons, cov, h.unit),
-        Value(float(mean), h.unit, float(np.sqrt(max(slope @ cov @ slope, 0.0)))),
+        Value(float(mean), h.unit, _root(slope, cov)),
         cost,
         deviance_moments(model)[0],
         float(amount[-1]),
@@ -203,6 +203,10 @@ def _relax(
     return x, curvature, cost
 
 
+def _root(slope: Floats, covariance: Floats) -> float:
+    return math.sqrt(max(float(slope @ covariance @ slope), 0.0))
+
+
 def _peaks(grid: Floats, photons: Floats, cov: Floats, unit: str) -> tuple[Peak, ...]:
     total = photons.sum()
     logs = np.log(grid)
@@ -229,9 +233,9 @@ def _peaks(grid: Floats, photons: Floats, cov: Floats, unit: str) -> tuple[Peak,
         tau = math.exp(center)
         out.append(
             Peak(
-                Value(tau, unit, tau * float(np.sqrt(max(slope @ cov @ slope, 0.0)))),
+                Value(tau, unit, tau * _root(slope, cov)),
                 spread,
-                Value(float(share), "", float(np.sqrt(max(by_share @ cov @ by_share, 0.0)))),
+                Value(float(share), "", _root(by_share, cov)),
             )
         )
     return tuple(out)

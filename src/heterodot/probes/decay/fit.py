@@ -234,7 +234,9 @@ def _pose(
         limit = shift_limit if shift_limit is not None else 0.1 * span
         total = float(h.counts.sum())
         own += [
-            Parameter(f"photons_{i}{tag}", max(n, 1e-3 * total), "", low=1e-9 * total)
+            Parameter(
+                f"photons_{i}{tag}", max(n, 1e-3 * total), "", low=1e-9 * total, high=1e6 * total
+            )
             for i, n in enumerate(guess.photons[k], 1)
         ]
         if scatter:
@@ -300,7 +302,7 @@ def _logarithmic(name: str) -> bool:
 def _values(posed: Posed, x: Floats) -> dict[str, float]:
     held = {p.name: p.value for p in posed.parameters}
     for name, u in zip(posed.free, x, strict=True):
-        held[name] = float(np.exp(u)) if _logarithmic(name) else float(u)
+        held[name] = float(np.exp(min(u, 700.0))) if _logarithmic(name) else float(u)
     return held
 
 
@@ -593,12 +595,32 @@ def _chosen(
     """Return the fit of the lowest Bayesian criterion among 1 to 4 exponentials."""
     rows: list[tuple[float, Fit]] = []
     table = []
+    previous: Fit | None = None
     for count in range(1, MOST + 1):
         progress(f"{count} exponentials", (count - 1) / MOST)
         posed = _pose(
             histograms, count, shift, shift_limit, background, scatter, period, pulses, method, None
         )
         found = _conclude(posed, _solve(posed, 300, silent))
+        if previous is not None and found.cost > previous.cost - 1.0:
+            # one more exponential cannot be worse: start beside the fit with one less
+            taus = [previous[f"tau_{i}"].value for i in range(1, count)]
+            for extra in (0.2 * taus[0], (taus[0] * taus[-1]) ** 0.5 * 1.3, 4.0 * taus[-1]):
+                again = _pose(
+                    histograms,
+                    count,
+                    shift,
+                    shift_limit,
+                    background,
+                    scatter,
+                    period,
+                    pulses,
+                    method,
+                    sorted([*taus, extra]),
+                )
+                other = _conclude(again, _solve(again, 150, silent))
+                found = min(found, other, key=lambda f: f.cost)
+        previous = found
         table.append(
             {
                 "components": count,

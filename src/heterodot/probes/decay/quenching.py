@@ -126,7 +126,7 @@ def survival(
 
     Examples
     --------
-    >>> float(survival([0.0], 100.0, 1.0)[0])
+    >>> round(float(survival([0.0], 100.0, 1.0)[0]), 9)
     1.0
     """
     rates, weights = modes(

@@ -33,10 +33,16 @@ def stretched_kernel(bins: int, width: float, tau: float, beta: float) -> Floats
     >>> bool(abs(k.sum() - 1) < 1e-3)
     True
     """
-    from scipy.special import gammainc
+    from scipy.special import gamma, gammainc
 
-    edges = np.maximum(np.arange(bins + 1) - 0.5, 0.0) * width
-    return np.asarray(np.diff(gammainc(1.0 / beta, (edges / tau) ** beta)))
+    # response even in its bin, decay integrated over bins: second differences of the double integral
+    x = np.arange(bins + 1) * width / tau
+    y = x**beta
+    mean = gamma(2.0 / beta) / gamma(1.0 / beta)
+    double = (x * gammainc(1.0 / beta, y) - mean * gammainc(2.0 / beta, y)) * tau / width
+    kernel = np.diff(double)
+    kernel[1:] -= np.diff(double)[:-1]
+    return np.asarray(np.maximum(kernel, 0.0))
 
 
 def fit_stretched(

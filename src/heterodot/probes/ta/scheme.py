@@ -194,7 +194,7 @@ def read_scheme(text: str, *, time_unit: str = "ps", file: str | None = None) ->
             ):
                 low, high = sorted((float(match[2]), float(match[3])))
                 zeros.append((match[1].strip(), low, high))
-            elif "=" in line:
+            elif re.match(r"[^\W\d]\w*\s*=(?!>)", line):
                 name, value = line.split("=", 1)
                 _rate(f"{name.strip()} = {value}", rates, given, time_unit)
             else:
