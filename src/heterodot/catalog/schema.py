@@ -29,6 +29,8 @@ LISTS = (
     "inconsistencies",
     "facts",
 )
+# Entries of a file, references counted as often as they stand: all five documents have 30,000.
+_MOST_NODES = 300_000
 _NUMBERS = ("value", "uncertainty", "error", "temperature")
 
 
@@ -56,6 +58,7 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
             place=place,
             remedy="correct the line",
         ) from error
+    _bounded(content, path)
     try:
         records = list(_records(content))
     except InputError as error:
@@ -83,6 +86,25 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
         except InputError as error:
             raise error.at(file=path) from error
     return records
+
+
+def _bounded(content: Any, path: str | Path) -> None:
+    """Refuse text whose references unfold into more than a checker should walk through."""
+    left = _MOST_NODES
+    stack: list[tuple[Any, int]] = [(content, 0)]
+    while stack:
+        node, depth = stack.pop()
+        left -= 1
+        if left < 0 or depth > 60:
+            raise InputError(
+                f"has more than {_MOST_NODES} entries, or nests too deep",
+                file=path,
+                remedy="split it, and write out what refers to itself",
+            )
+        if isinstance(node, dict):
+            stack.extend((value, depth + 1) for value in node.values())
+        elif isinstance(node, list):
+            stack.extend((item, depth + 1) for item in node)
 
 
 def _records(content: Any) -> Iterator[dict[str, Any]]:

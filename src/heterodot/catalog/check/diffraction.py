@@ -87,6 +87,8 @@ def _own_cell(content: Any, place: Place) -> Any:
         stated(x, "angstrom" if k < 3 else "deg", place.at(k)).value for k, x in enumerate(content)
     ]
     lengths = values[:3] if len(values) > 1 else values * 3
+    if min(values) <= 0 or max(values[3:], default=90) >= 180:
+        raise InputError("lengths and angles of a cell are positive", place=str(place))
     from ase.geometry import cellpar_to_cell
 
     return np.asarray(cellpar_to_cell([*lengths, *(values[3:] or [90, 90, 90])]))
@@ -102,6 +104,10 @@ def spacing_against_cell(node: Node, place: Place) -> Iterator[Finding]:
     angle = optional(node, ("two_theta", "2theta"), "deg", place)
     if spacing is None and angle is None:
         return
+    if spacing is not None and spacing.value <= 0:
+        raise InputError("a spacing is positive", place=str(place.at("spacing")))
+    if angle is not None and not 0 < angle.value < 180:
+        raise InputError("2theta lies between 0 and 180 deg", place=str(place.at("two_theta")))
     wavelength = _wavelength(node, place)
     if spacing is not None and angle is not None:
         yield from _bragg(spacing, angle, wavelength, place)
@@ -130,6 +136,8 @@ def _wavelength(node: Node, place: Place) -> float:
     if isinstance(content, str) and content.strip().casefold() in _SOURCES:
         return _SOURCES[content.strip().casefold()]
     value = stated(content if content is not None else _COPPER, "angstrom", place.at("wavelength"))
+    if value.value <= 0:
+        raise InputError("a wavelength is positive", place=str(place.at("wavelength")))
     return value.value
 
 

@@ -149,15 +149,24 @@ def reagent(node: Node, place: Place) -> Reagent | None:
     return Reagent(name, found, mass, moles, volume, concentration, share, place)
 
 
+def _listed(node: Node, key: str) -> list[Any]:
+    content = node.get(key)
+    return content if isinstance(content, list) else []
+
+
+def _is_recipe(node: Node) -> bool:
+    return bool(_listed(node, "reagents") or _listed(node, "steps"))
+
+
 def reagents_of(node: Node, place: Place) -> list[Reagent]:
     """Return all reagents of a recipe or step, those of its steps included."""
     found: list[Reagent] = []
-    for k, item in enumerate(node.get("reagents") or []):
+    for k, item in enumerate(_listed(node, "reagents")):
         if isinstance(item, dict):
             one = _readable(item, place.at("reagents").at(k))
             if one is not None:
                 found.append(one)
-    for k, step in enumerate(node.get("steps") or []):
+    for k, step in enumerate(_listed(node, "steps")):
         if isinstance(step, dict):
             found += reagents_of(step, place.at("steps").at(k))
     return found
@@ -228,7 +237,7 @@ def mass_against_moles(node: Node, place: Place) -> Iterator[Finding]:
 def stock_concentration(node: Node, place: Place) -> Iterator[Finding]:
     """Compare the stated concentration of a stock with its solute and volume."""
     content = node.get("concentration")
-    if not ("reagents" in node or "steps" in node):
+    if not _is_recipe(node):
         return
     target = stated(content, "mol/L", place.at("concentration")) if content is not None else None
     key = "concentration"
@@ -240,7 +249,7 @@ def stock_concentration(node: Node, place: Place) -> Iterator[Finding]:
                 {"value": number, "unit": "mol/L", "about": bool(match[1])}, "mol/L", place
             )
             key = "product"
-    if target is None:
+    if target is None or target.value <= 0:
         return
     parts = reagents_of(node, place)
     volume = _final_volume(node, parts, place)
@@ -299,7 +308,7 @@ def _final_volume(node: Node, parts: list[Reagent], place: Place) -> float:
 
 def ratios(node: Node, place: Place) -> Iterator[Finding]:
     """Compare stated molar ratios of elements or reagents with the amounts of the record."""
-    if not node.get("ratios") or not ("reagents" in node or "steps" in node):
+    if not _listed(node, "ratios") or not _is_recipe(node):
         return
     parts = reagents_of(node, place)
     for k, item in enumerate(node["ratios"]):
@@ -348,7 +357,7 @@ def _total(parts: list[Reagent], what: str) -> tuple[float, str] | None:
 
 def shares(node: Node, place: Place) -> Iterator[Finding]:
     """Compare a stated share of a reagent (mass or mole percent of another) with the amounts."""
-    if "steps" not in node and "reagents" not in node:
+    if not _is_recipe(node):
         return
     if "steps[" in place.key:
         return  # a step is judged with its whole recipe, where the other reagent may be
@@ -357,7 +366,7 @@ def shares(node: Node, place: Place) -> Iterator[Finding]:
 
     for item, here in walk(node, place):
         content = item.get("share", item.get("label"))
-        if content is None or "name" not in item:
+        if not isinstance(content, str | dict) or "name" not in item:
             continue
         if isinstance(content, str):
             match = re.fullmatch(r"\s*(\d+\.?\d*)\s*%\s*", content)

@@ -51,6 +51,18 @@ RULES: dict[str, Rule] = {
 }
 
 
+# What arithmetic on a record of odd shape ends in; the record is told, not the program stopped.
+_MALFORMED = (
+    TypeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
 def check_record(record: Mapping[str, Any], identity: str | None = None) -> list[Finding]:
     """Return the disagreements within one record.
 
@@ -84,8 +96,13 @@ def check_record(record: Mapping[str, Any], identity: str | None = None) -> list
                 found.append(where.finding("dimension", error.what, "the two units differ in kind"))
             except InputError as error:
                 raise error.at(place=str(place)) from error
-            except RecursionError as error:
-                raise InputError(f"nests too deep for {rule_name}", place=name) from error
+            except _MALFORMED as error:
+                raise InputError(
+                    f"cannot be checked for {rule_name}: its keys do not hold what they should"
+                    f" ({type(error).__name__}: {error})",
+                    place=str(place),
+                    remedy="compare it with the table of keys in the documentation",
+                ) from error
     # the same disagreement met through a parent and its child is one
     unique = {(f.key, f.rule, f.message): f for f in found}
     return list(unique.values())
