@@ -206,13 +206,13 @@ class Well:
         weight = self.cells.surface / (2 * self.decay(energy)) / self.cells.spacing
         return np.asarray(vectors**2 @ (weight * seen**2 / self.cells.filled))
 
-    def slope(self, vector: Array, energy: float, step: float = 0.02) -> float:
-        """Return how the expectation value changes with the energy of the mass and the tail."""
+    def slopes(self, vectors: Array, energy: float, step: float = 0.02) -> Array:
+        """Return how expectation values change with the energy of mass and tail, (m,)."""
         values = []
         for shift in (-step, step):
             _, operator = self.parts(energy + shift)
-            values.append(float((vector * operator(vector[None])[0]).sum()))
-        return (values[1] - values[0]) / (2 * step)
+            values.append((vectors * operator(vectors)).sum(axis=1))
+        return np.asarray((values[1] - values[0]) / (2 * step))
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,14 +277,13 @@ def solve(
         pairs = _linear(well, energy, vectors, states, tolerance)
         iterations += pairs.iterations
         vectors = np.concatenate([pairs.states, vectors[states:]])
-        slope = well.slope(pairs.states[0], energy)
-        better = energy + (pairs.values[0] - energy) / (1 - slope)
-        moved, energy = abs(better - energy), better
+        slopes = well.slopes(pairs.states, energy)
+        better = energy + (pairs.values[0] - energy) / (1 - slopes[0])
+        used, moved, energy = energy, abs(better - energy), better
         progress("levels", min(0.9, 0.2 + 0.1 * iterations / 20))
         if moved < 2e-4 or (reference is not None and moved < 0.02):
             break
-    slopes = np.array([well.slope(v, energy) for v in pairs.states])
-    energies = energy + (pairs.values - energy) / (1 - slopes)
+    energies = used + (pairs.values - used) / (1 - slopes)
     first_order = energies
     if own_masses and states > 1:
         energies = _own_masses(well, energies, pairs.states)

@@ -239,7 +239,7 @@ def _bare(solution: Solution, well: Well) -> float:
     for _ in range(3):
         _, operator = well.parts(float(energy))
         value = float((vector * operator(vector[None])[0]).sum())
-        slope = well.slope(vector, float(energy))
+        slope = float(well.slopes(vector[None], float(energy))[0])
         energy = energy + (value - energy) / (1 - slope)
     return float(energy)
 

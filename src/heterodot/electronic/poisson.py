@@ -22,6 +22,7 @@ from heterodot.electronic.shape import Shape
 from heterodot.errors import NotFoundError
 
 Array = NDArray[np.float64]
+SAMPLES = 600  # places at which the images are computed; interpolated between them
 PATCHES = 900  # boundary elements at most; the grid is coarsened until there are fewer
 
 
@@ -266,10 +267,25 @@ def self_energy(shape: Shape, constants: Sequence[float], outside: float) -> tup
     points = np.stack([x.reshape(-1), y.reshape(-1), z.reshape(-1)], axis=1)[chosen]
     share = (coarse.fractions / np.maximum(inside, 1e-6)).reshape(len(constants), -1)[:, chosen]
     local = np.tensordot(np.asarray(constants), share, axes=1)
-    values = _images(elements, points, local)
     field = np.zeros(inside.size)
-    field[chosen] = values
+    some = _thinned(len(chosen))
+    values = _images(elements, points[some], local[some])
+    field[chosen] = values if len(some) == len(chosen) else _interpolated(points, some, values)
     return coarse, field.reshape(inside.shape)
+
+
+def _thinned(count: int) -> NDArray[np.int64]:
+    """Return at most `SAMPLES` of ``count`` numbers, spread without a period of the grid."""
+    if count <= SAMPLES:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, SAMPLES, replace=False))
+
+
+def _interpolated(points: Array, some: NDArray[np.int64], values: Array) -> Array:
+    from scipy.interpolate import RBFInterpolator
+
+    smooth = RBFInterpolator(points[some], values, neighbors=12, kernel="linear")
+    return np.asarray(smooth(points))
 
 
 def _evened(shape: Shape) -> Shape:
