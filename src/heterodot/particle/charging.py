@@ -14,6 +14,8 @@ from heterodot.particle.join import couple, sides
 from heterodot.particle.neutral import Capping, balance
 
 NEAR = 4.5
+# no empty site this close to an ion of another domain, or to one off the lattice, is filled, Å
+CLEAR = 3.2
 
 
 def capping_of(passivator: str | None, crystals: Sequence[Crystal]) -> Capping | None:
@@ -125,6 +127,16 @@ def _balance(
     if abs(want) < 1e-6:
         return []
     near = blocked = None
+    off_lattice = [b.positions(np.array(sorted(b.moved))) for b in blocks if b.moved]
+    if off_lattice:
+        # an empty site beside an ion that stands off the lattice stays empty
+        from scipy.spatial import cKDTree
+
+        blocked = np.zeros(block.flat.size, dtype=bool)
+        open_ = np.flatnonzero((block.flat == 0) & (block.saturation() > 1e-9))
+        if len(open_):
+            distance, _ = cKDTree(np.concatenate(off_lattice)).query(block.positions(open_))
+            blocked[open_[distance < CLEAR]] = True
     for m, other in enumerate(blocks):
         if m == k:
             continue
@@ -141,7 +153,7 @@ def _balance(
             distance, _ = cKDTree(there).query(side.points)
             near[side.flat[distance < NEAR]] = True
             # an empty site this close to an ion of the other domain stays empty
-            blocked[side.flat[(distance < 3.0) & ~side.filled]] = True
+            blocked[side.flat[(distance < CLEAR) & ~side.filled]] = True
     _, done = balance(
         block, want, near=near, blocked=blocked, capping=capping, seed=seed, only=only
     )

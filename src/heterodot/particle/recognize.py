@@ -88,13 +88,7 @@ def recognize(particle: Particle, crystals: Sequence[Crystal] | None = None) -> 
         domains.append(Domain(name, crystal, rotation, np.zeros((3, 3)), origin, "as found"))
     if not domains:
         return particle
-    loose = (domain < 0) & ~(label < 0)
-    if loose.any():
-        from scipy.spatial import cKDTree
-
-        there = domain >= 0
-        _, near = cKDTree(particle.positions[there]).query(particle.positions[loose])
-        domain[loose] = domain[there][near]
+    _hand_out(particle, domain, (domain < 0) & ~(label < 0), domains)
     role = np.where(label < 0, "ligand", "core")
     fresh = particle.replace(
         {"step": "recognize", "domains": [d.name for d in domains]},
@@ -103,6 +97,24 @@ def recognize(particle: Particle, crystals: Sequence[Crystal] | None = None) -> 
         role=role,
     )
     return relabel(fresh)
+
+
+def _hand_out(
+    particle: Particle, domain: Ints, loose: NDArray[np.bool_], domains: list[Domain]
+) -> None:
+    """Give atoms of splinters to the nearest domain that has their element, in place."""
+    from scipy.spatial import cKDTree
+
+    symbols = np.array(particle.symbols)
+    there = domain >= 0
+    for symbol in np.unique(symbols[loose]):
+        mine = loose & (symbols == symbol)
+        hosts = [
+            k for k, d in enumerate(domains) if d.crystal is not None and symbol in d.crystal.counts
+        ]
+        near = there & np.isin(domain, hosts) if hosts else there
+        _, index = cKDTree(particle.positions[near]).query(particle.positions[mine])
+        domain[mine] = domain[near][index]
 
 
 def _phases(crystals: Sequence[Crystal] | None, elements: list[str]) -> list[_Phase]:
