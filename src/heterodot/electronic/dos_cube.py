@@ -259,9 +259,8 @@ def plane_profile(
     electrons = (cube.values * cube.voxel / bohr() ** 3).ravel()
     density = np.bincount(first.ravel(), electrons * (1 - part.ravel()), n)
     density += np.bincount(first.ravel() + 1, electrons * part.ravel(), n)[:n]
-    return PlaneProfile(
-        low + spacing * np.arange(n), np.asarray(density / spacing, dtype=float), unit
-    )
+    position = low + spacing * np.arange(n, dtype=np.float64)
+    return PlaneProfile(np.array(position), np.array(density / spacing), np.array(unit))
 
 
 def density_difference(whole: Cube, *parts: Cube) -> Cube:

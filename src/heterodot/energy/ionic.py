@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,10 @@ from heterodot.energy.ewald import ewald, gather
 from heterodot.energy.potential import OFF, IonicPotential, _born_mayer
 from heterodot.errors import InputError, NotFoundError
 
-__all__ = ["CHARGE_SCALE", "IonicPotential", "elastic_constants", "fit_potential"]
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["CHARGE_SCALE", "IonicPotential", "elastic_constants", "fit_potential", "potential_for"]
 
 CHARGE_SCALE = 0.80
 """Share of the formal charges in the Coulomb sum, fixed once for all.
@@ -176,6 +179,29 @@ def fit_potential(
         quality,
         tuple(notes),
     )
+
+
+def potential_for(atoms: Atoms, *crystals: Crystal) -> IonicPotential:
+    """Return the potential of crystals, with the further ions (dopants) that the atoms have.
+
+    Raises
+    ------
+    InputError
+        An element that is no ion of known radius (carbon or hydrogen of a ligand).
+    """
+    known = {symbol for crystal in crystals for symbol in crystal.symbols}
+    symbols = np.array(atoms.get_chemical_symbols())
+    charges = atoms.arrays.get("charge")
+    extra: dict[str, float] = {}
+    for element in sorted(set(symbols.tolist()) - known):
+        if element in ("H", "C", "N", "P") or charges is None:
+            raise InputError(
+                f"the ionic potential has no parameters for {element}",
+                place=atoms.get_chemical_formula(),
+                remedy="relax the particle before ligands are attached, or take another engine",
+            )
+        extra[element] = float(np.mean(np.asarray(charges)[symbols == element]))
+    return fit_potential(*crystals, ions=extra)
 
 
 class _Model:

@@ -455,6 +455,39 @@ def fragments(atoms: Atoms) -> int:
     return int(connected_components(graph, directed=False)[0])
 
 
+def displacements(
+    before: Atoms, after: Atoms, groups: ArrayLike | None = None
+) -> dict[int, tuple[float, float]]:
+    """Return mean and largest displacement of each group, its own rigid motion taken out, Å.
+
+    Parameters
+    ----------
+    before, after : ase.Atoms
+    groups : (n,) int array, optional
+        Domain of each atom; one group where not given.
+
+    Examples
+    --------
+    >>> from ase import Atoms
+    >>> a = Atoms("PbSPbS", [[0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]])
+    >>> b = a.copy()
+    >>> b.rotate(30, "z")
+    >>> bool(displacements(a, b)[0][1] < 1e-9)
+    True
+    """
+    owner = np.zeros(len(before), dtype=int) if groups is None else np.asarray(groups)
+    found: dict[int, tuple[float, float]] = {}
+    for group in np.unique(owner):
+        here = owner == group
+        x = before.positions[here] - before.positions[here].mean(axis=0)
+        y = after.positions[here] - after.positions[here].mean(axis=0)
+        u, _, v = np.linalg.svd(y.T @ x)
+        turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
+        moved = np.linalg.norm(x - y @ turn, axis=1)
+        found[int(group)] = (float(moved.mean()), float(moved.max()))
+    return found
+
+
 # -------------------------------------------------------------------- stop and go on
 
 

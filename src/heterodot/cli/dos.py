@@ -1,0 +1,128 @@
+"""``heterodot dos``: density of states by domain, localization and traps of a calculation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from heterodot.cli.console import Console, verb
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--particle", type=click.Path(), help="Particle file that names the domains.")
+@click.option("--states", default=40, show_default=True, help="States (tight binding only).")
+@click.option("--sigma", default=0.1, show_default=True, help="Broadening, eV.")
+@click.option(
+    "--by", type=click.Choice(["domain", "element", "both"]), default="domain", show_default=True
+)
+@click.option(
+    "--limit", default=8.0, show_default=True, help="Confinement above which a state is a trap."
+)
+@click.option("--table", type=click.Path(), help="Write the curves as CSV.")
+@click.option("--figure", type=click.Path(), help="Write a figure (.svg, .pdf, .png).")
+@verb("heterodot/dos/1")
+def dos(
+    console: Console,
+    file: str,
+    particle: str | None,
+    states: int,
+    sigma: float,
+    by: str,
+    limit: float,
+    table: str | None,
+    figure: str | None,
+) -> None:
+    """Density of states by domain, frontier orbitals and traps.
+
+    FILE is the output of CP2K (its .pdos files beside it), or a particle file, whose states near
+    the gap are then computed by tight binding.
+
+    Example: heterodot dos run.out --particle dimer.xyz --figure dos.svg
+    """
+    from heterodot.electronic.dos import density_of_states, find_traps, participation, summary
+
+    orbitals = _orbitals(console, file, particle, states)
+    traps = find_traps(orbitals, limit)
+    curves = density_of_states(orbitals, by=by, sigma=sigma)
+    content = summary(orbitals, traps)
+    for note in content["notes"]:
+        console.remark(note)
+    if table:
+        from heterodot.cli.console import write_csv
+
+        columns = ["energy (eV)", "total (1/eV)", *[f"{name} (1/eV)" for name in curves.parts]]
+        rows = zip(curves.energies, curves.total, *curves.parts.values(), strict=True)
+        write_csv(table, columns, [[float(x) for x in row] for row in rows])
+    if figure:
+        from heterodot.files import replacing
+        from heterodot.report.figures_dos import dos_figure
+
+        drawn = dos_figure(curves, orbitals, traps)
+        with replacing(figure) as beside:
+            drawn.savefig(beside)
+    console.document({"file": file, "orbitals": len(orbitals.energies), "sigma": sigma, **content})
+    shares = orbitals.shares()
+    population = participation(orbitals.weights)
+    shown = [k for k in range(traps.homo - 4, traps.lumo + 5) if 0 <= k < len(population)]
+    console.table(
+        ("orbital", "energy (eV)", "filled", "IPR", "confinement", "trap", *shares),
+        [
+            (
+                {traps.homo: "HOMO", traps.lumo: "LUMO"}.get(k, str(k)),
+                float(orbitals.energies[k]),
+                bool(orbitals.filled[k]),
+                float(population[k]),
+                float(traps.ratio[k]),
+                bool(traps.is_trap[k]),
+                *[float(share[k]) for share in shares.values()],
+            )
+            for k in shown
+        ],
+    )
+    console.say(f"gap {traps.gap} without traps, {traps.raw_gap:.3f} eV with them")
+    console.say(
+        f"trap: {traps.criterion} (IPR above {traps.threshold[traps.homo]:.3g} at the HOMO); "
+        f"{int(traps.is_trap.sum())} of {len(population)} orbitals"
+    )
+    for path in (table, figure):
+        if path:
+            console.say(f"written: {path}")
+
+
+def _orbitals(console: Console, file: str, particle: str | None, states: int) -> Any:
+    from pathlib import Path
+
+    from heterodot.electronic.dos import Orbitals, read_orbitals
+    from heterodot.errors import InputError
+    from heterodot.particle import Particle
+
+    if Path(file).suffix.lower() in (".xyz", ".extxyz"):
+        from heterodot.electronic.atomistic import atomistic_levels
+
+        body = Particle.read(file)
+        crystals = [domain.crystal for domain in body.domains if domain.crystal is not None]
+        if len(crystals) < len(body.domains):
+            raise InputError(
+                "does not say which crystals its domains are",
+                file=file,
+                remedy="build it with 'heterodot build', or give a CP2K output",
+            )
+        levels = atomistic_levels(
+            body.positions, body.symbols, body.domain, crystals, n_states=states,
+            progress=console.progress,
+        )  # fmt: skip
+        return Orbitals.from_levels(levels, body.symbols, body.domain)
+    if particle is None:
+        return read_orbitals(file)
+    body = Particle.read(particle)
+    names = [domain.name for domain in body.domains]
+    orbitals = read_orbitals(file, body.domain, names)
+    if orbitals.symbols != body.symbols:
+        raise InputError(
+            "has other atoms than the calculation",
+            file=particle,
+            remedy="give the particle file that the input was made from",
+        )
+    return orbitals

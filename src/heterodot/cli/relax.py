@@ -1,0 +1,179 @@
+"""``heterodot relax``: bring the atoms of a particle to rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from heterodot.cli.console import Console, verb
+
+if TYPE_CHECKING:
+    from heterodot.particle import Particle
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("-o", "--output", type=click.Path(), help="Relaxed particle [FILE_relaxed.xyz].")
+@click.option("--fmax", default=0.05, show_default=True, help="Largest force at the end, eV/Å.")
+@click.option("--steps", default=300, show_default=True, help="Most steps.")
+@click.option(
+    "--engine",
+    default="ionic",
+    show_default=True,
+    help="ionic, cp2k, chgnet, gfn1-xtb or gfn2-xtb.",
+)
+@click.option(
+    "--fix", multiple=True, metavar="WHAT", help="Atoms that stay: a role (core) or a domain."
+)
+@click.option("--phase", multiple=True, help="Crystal to fit to, where the file names none.")
+@click.option("--charge", type=float, help="Net charge, where it is meant not to be zero.")
+@click.option("--resume", type=click.Path(), help="Keep the state here and go on from it.")
+@verb("heterodot/relax/1")
+def relax(
+    console: Console,
+    file: str,
+    output: str | None,
+    fmax: float,
+    steps: int,
+    engine: str,
+    fix: tuple[str, ...],
+    phase: tuple[str, ...],
+    charge: float | None,
+    resume: str | None,
+) -> None:
+    """Relax a particle file; the energy never rises.
+
+    Example: heterodot relax dimer.xyz --fmax 0.02 --steps 500 -o relaxed.xyz
+    """
+    from pathlib import Path
+
+    from heterodot.energy import relax as relax_atoms
+    from heterodot.energy.relaxation import displacements
+    from heterodot.particle import Particle
+
+    particle = Particle.read(file)
+    potential, notes = _potential(engine, particle, phase, Path(file))
+    for note in notes:
+        console.remark(note)
+    done = relax_atoms(
+        particle.atoms,
+        potential,
+        fmax=fmax,
+        steps=steps,
+        fixed=_fixed(particle, fix) if fix else None,
+        progress=console.progress,
+        resume=resume,
+        net_charge=charge,
+    )
+    target = Path(output) if output else Path(file).with_name(f"{Path(file).stem}_relaxed.xyz")
+    step = {"step": "relax", "engine": engine, "fmax": fmax, "steps": done.steps}
+    relaxed = particle.replace(
+        {**step, "converged": done.converged}, positions=done.atoms.positions
+    )
+    relaxed.write(target)
+    inner = displacements(particle.atoms, done.atoms, particle.domain)
+    by_domain = {
+        particle.domains[k].name if k >= 0 else "ligands": values for k, values in inner.items()
+    }
+    console.document(
+        {
+            "file": file,
+            "output": str(target),
+            "atoms": len(particle),
+            **done.to_json(),
+            "internal_displacement": {
+                name: {"mean": mean, "max": largest, "unit": "angstrom"}
+                for name, (mean, largest) in by_domain.items()
+            },
+            "notes": notes,
+        }
+    )
+    console.say(done.message)
+    console.table(
+        ("", "start", "end"),
+        [
+            ("energy (eV)", f"{done.energies[0]:.3f}", f"{done.energies[-1]:.3f}"),
+            ("largest force (eV/Å)", f"{done.max_forces[0]:.3f}", f"{done.max_forces[-1]:.4f}"),
+            ("pieces", str(done.fragments[0]), str(done.fragments[1])),
+        ],
+    )
+    console.say(
+        f"{done.steps} steps; atoms moved {done.mean_displacement:.2f} Å on average, "
+        f"{done.max_displacement:.2f} Å at most"
+    )
+    for name, (mean, largest) in by_domain.items():
+        console.say(
+            f"  within {name} (its own motion taken out): {mean:.2f} Å, {largest:.2f} Å at most"
+        )
+    if not done.intact:
+        console.warn("the particle fell into more pieces than it had")
+    console.say(f"written: {target}")
+    if not done.converged:
+        click.get_current_context().exit(4)
+
+
+def _potential(
+    engine: str, particle: Particle, phase: tuple[str, ...], file: Any
+) -> tuple[Any, list[str]]:
+    if engine == "ionic":
+        from heterodot.energy.ionic import potential_for
+
+        fitted = potential_for(particle.atoms, *_crystals(particle, phase, file))
+        return fitted, [
+            f"ionic potential fitted to {', '.join(fitted.crystals)}; charges are "
+            f"{fitted.charge_scale:g} of the formal ones",
+            *fitted.notes,
+        ]
+    if engine == "cp2k":
+        from heterodot.energy.cp2k import cp2k_calculator, find_cp2k
+
+        return cp2k_calculator(file.with_suffix(".cp2k")), [f"CP2K: {find_cp2k()}"]
+    from heterodot.energy.engines import engine as make
+
+    calculator, warning = make(engine)
+    return calculator, [warning] if warning else []
+
+
+def _crystals(particle: Particle, phase: tuple[str, ...], file: Any) -> list[Any]:
+    from pathlib import Path
+
+    from heterodot.catalog import crystal
+    from heterodot.crystal import Crystal
+    from heterodot.errors import InputError
+
+    if phase:
+        return [Crystal.read(p) if Path(p).is_file() else crystal(p) for p in phase]
+    found = [domain.crystal for domain in particle.domains if domain.crystal is not None]
+    if found:
+        return found
+    try:
+        return [crystal(domain.name) for domain in particle.domains]
+    except InputError:
+        raise InputError(
+            "does not say which crystals its domains are",
+            file=file,
+            remedy="name them: --phase CsPbCl3 --phase PbS",
+        ) from None
+
+
+def _fixed(particle: Particle, fix: tuple[str, ...]) -> Any:
+    import numpy as np
+
+    from heterodot.errors import InputError
+    from heterodot.particle.particle import ROLES
+
+    mask = np.zeros(len(particle), dtype=bool)
+    names = [domain.name for domain in particle.domains]
+    for what in fix:
+        if what in ROLES:
+            mask |= particle.role == what
+        elif what in names:
+            mask |= particle.select(what)
+        else:
+            raise InputError(
+                f"'{what}' is neither a role nor a domain",
+                place="--fix",
+                remedy=f"one of {', '.join([*ROLES, *names])}",
+            )
+    return mask
