@@ -1,5 +1,6 @@
 """What is known of phases, levels, masses, optics, recipes and published results, with source."""
 
+from heterodot.catalog.curves import Curve, curve
 from heterodot.catalog.database import overlay
 from heterodot.catalog.literature import Published, documents, published
 from heterodot.catalog.phases import Phase, crystal, find_phases, phase_names
@@ -7,11 +8,13 @@ from heterodot.catalog.records import Entry, Source
 from heterodot.catalog.values import ionic_radius, lookup, quantities
 
 __all__ = [
+    "Curve",
     "Entry",
     "Phase",
     "Published",
     "Source",
     "crystal",
+    "curve",
     "documents",
     "find_phases",
     "ionic_radius",

@@ -79,7 +79,7 @@ def lookup(
     if quantity == "ionic_radius":
         radii = _radii(phase_or_formula)
         return radii if all else radii[0]
-    names = _names_for(phase_or_formula)
+    names = names_for(phase_or_formula)
     found: list[tuple[int, Entry]] = []
     for rank, name in enumerate(names):
         for text, file, is_default in database.rows(
@@ -131,14 +131,20 @@ def quantities(phase_or_formula: str | None = None) -> list[str]:
     if phase_or_formula is None:
         found = database.rows("SELECT name FROM quantity UNION SELECT quantity FROM property")
         return sorted(row[0] for row in found)
-    names = _names_for(phase_or_formula)
+    names = names_for(phase_or_formula)
     marks = ", ".join("?" * len(names))
     found = database.rows(f"SELECT DISTINCT quantity FROM property WHERE phase IN ({marks})", names)
     return sorted(row[0] for row in found)
 
 
-def _names_for(name: str) -> list[str]:
-    """Return the ids and formulas whose values answer for ``name``, best first."""
+def names_for(name: str) -> list[str]:
+    """Return the ids and formulas whose values answer for ``name``, best first.
+
+    Raises
+    ------
+    InputError
+        Nothing has that name (the nearest known ones are suggested).
+    """
     phases = database.rows("SELECT id, formula, default_for FROM phase")
     by_id = {row[0]: row for row in phases}
     if name in by_id:
