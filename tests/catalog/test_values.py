@@ -133,3 +133,14 @@ def test_two_threads_share_the_catalog():
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: lookup("CdS", "electron_mass").value.value, range(40)))
     assert set(found) == {found[0]}
+
+
+@pytest.mark.parametrize(("phase", "number"), [("CsPbBr3", 0), ("CsPbBr3", 1), ("CsPbI3", 0)])
+def test_binding_mass_and_screening_of_one_study_belong_together(phase, number):
+    """A hydrogen-like exciton: E_b = 13.606 eV mu / eps^2."""
+    mu = lookup(phase, "reduced_mass", all=True)[number]
+    eps = lookup(phase, "dielectric_effective", all=True)[number]
+    binding = lookup(phase, "exciton_binding_energy", all=True)[number]
+    assert mu.source == eps.source == binding.source
+    computed = 13605.7 * mu.value.value / eps.value.value**2
+    assert computed == pytest.approx(binding.value.to("meV").value, rel=0.06)
