@@ -70,6 +70,9 @@ def test_absorption_of_a_film(film: Path, tmp_path: Path) -> None:
     assert "<text" in (tmp_path / "out.svg").read_text()  # editable text
     text = CliRunner().invoke(cli, ["fit", "absorption", str(film)]).output
     assert "optical edge" in text
+    run("fit", "absorption", film, "--model", "exciton", "-o", tmp_path / "d.csv")
+    heading = (tmp_path / "d.csv").read_text().splitlines()[0]
+    assert heading.endswith("first derivative,second derivative")
     held = run("fit", "absorption", film, "--model", "elliott", "--binding", 40)
     assert held["elliott"]["binding"]["error_reason"] == "held fixed"
 

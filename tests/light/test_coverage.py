@@ -27,7 +27,7 @@ def exciton(rng: np.random.Generator) -> list[tuple[Value, float]]:
     x = np.linspace(0.7, 1.3, 240)
     y = 0.2 * np.exp(-4 * math.log(2) * ((x - 0.95) / 0.09) ** 2) + 0.05 + 0.1 * (x - 0.7) ** 2
     found = first_exciton(Spectrum(x, y + rng.normal(0, 2e-3, len(x))))
-    return [(found.energy, 0.95), (found.width, 0.09)]
+    return [(found.centre, 0.95), (found.width, 0.09)]
 
 
 def bands(rng: np.random.Generator) -> list[tuple[Value, float]]:

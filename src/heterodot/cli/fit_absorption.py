@@ -150,12 +150,15 @@ def _single(
         warnings += edge.warnings
     if "exciton" in results:
         exciton = results["exciton"]
-        rows.append(["first exciton", str(exciton.energy), f"full width {exciton.width}"])
+        rows.append(["first exciton", str(exciton.energy), exciton.how])
+        rows.append(
+            ["centre of the fitted peak", str(exciton.centre), f"full width {exciton.width}"]
+        )
         rows.append(["minimum of the 2nd derivative", str(exciton.second_derivative), ""])
-        if exciton.maximum is not None:
-            rows.append(["maximum of the absorbance", str(exciton.maximum), ""])
         document["exciton"] = {
             "energy": exciton.energy,
+            "how": exciton.how,
+            "centre": exciton.centre,
             "width": exciton.width,
             "second_derivative": exciton.second_derivative,
             "maximum": exciton.maximum,
@@ -222,12 +225,15 @@ def _deliver_single(
         rows: list[Any] = list(
             zip(fit.energy, fit.fit.data, fit.bound, fit.continuum, fit.background, strict=True)
         )
-    elif "tauc" in results:
+    elif "tauc" in results and "exciton" not in results:
         columns = ["energy (eV)", "(A E)^n"]
         rows = list(zip(results["tauc"].energy, results["tauc"].ordinate, strict=True))
     else:
-        columns = ["energy (eV)", "absorbance"]
-        rows = list(zip(spectrum.energy, spectrum.values, strict=True))
+        from heterodot.probes.absorption import derivatives
+
+        d = derivatives(spectrum)
+        columns = ["energy (eV)", "absorbance", "first derivative", "second derivative"]
+        rows = list(zip(d.energy, d.value, d.first, d.second, strict=True))
     deliver(console, output, draw, columns, lambda: rows)
 
 

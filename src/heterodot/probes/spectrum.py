@@ -108,7 +108,8 @@ def energy_spectrum(
     measurement : Measurement
         Over ``wavelength``, ``energy`` or ``wavenumber``.
     sample : str or int, optional
-        Name or number (from zero) where several samples stand side by side; default the first.
+        Name or number (from zero) where several samples stand side by side; default the first,
+        or the channel that is named like the kind.
     density : bool, optional
         Whether values are per interval and need the Jacobian; default: for kinds of emission.
 
@@ -124,10 +125,10 @@ def energy_spectrum(
     name = ""
     if "sample" in data.dims:
         names = sample_names(measurement)
-        index = _sample_index(names, sample, place)
+        index = _sample_index(names, sample, place, measurement.kind)
         name = names[index]
         if len(names) > 1 and sample is None:
-            notes.append(f"{len(names)} samples in the file; the first, '{name}', is taken")
+            notes.append(f"{len(names)} samples in the file; '{name}' is taken")
         data = data.isel(sample=index)
     axis = next((a for a in ("wavelength", "energy", "wavenumber") if a in data.dims), None)
     if axis is None:
@@ -163,8 +164,12 @@ def energy_spectrum(
     return Spectrum(energy[order], values[order], sigma, name, jacobian, tuple(notes))
 
 
-def _sample_index(names: list[str], sample: str | int | None, place: str) -> int:
-    if sample is None:
+def _sample_index(names: list[str], sample: str | int | None, place: str, kind: str) -> int:
+    if sample is None:  # channels of one instrument: the one that is of the kind that is asked for
+        words = {"absorption": ("absorbance", "abs", "od"), "pl": ("fluorescence", "emission")}
+        for k, name in enumerate(names):
+            if any(name.casefold().startswith(w) for w in words.get(kind, ())):
+                return k
         return 0
     if isinstance(sample, str) and sample in names:
         return names.index(sample)

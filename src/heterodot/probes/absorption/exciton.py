@@ -142,7 +142,12 @@ class FirstExciton:
     Attributes
     ----------
     energy : Value
-        Centre of the fitted peak (eV), or of the second derivative where the fit failed.
+        What sizing curves mean by first exciton, eV: the maximum of the absorbance where there is
+        one, else the fitted centre, else the minimum of the second derivative (see ``how``).
+    how : str
+        Which of the three ``energy`` is.
+    centre : Value
+        Centre of the Gaussian with the background taken away, eV.
     width : Value
         Full width at half maximum, eV.
     second_derivative : Value
@@ -159,6 +164,8 @@ class FirstExciton:
     """
 
     energy: Value
+    how: str
+    centre: Value
     width: Value
     second_derivative: Value
     maximum: Value | None
@@ -231,17 +238,31 @@ def first_exciton(
     )
     fit = widened(fit)
     warnings = list(fit.warnings)
-    usable = fit.converged and fit["shift"].error is not None and not fit["shift"].note
-    energy = Value(rough.value + fit["shift"].value, "eV", fit["shift"].error) if usable else rough
-    if usable and fit["shift"].error and fit["shift"].error > 0.25 * width:
-        warnings.append("the background hides the peak; take the second derivative's position")
-        energy = rough
+    centre = Value(
+        rough.value + fit["shift"].value,
+        "eV",
+        fit["shift"].error,
+        None if fit["shift"].error is not None else fit["shift"].note or "could not be determined",
+    )
+    placed = fit.converged and centre.error is not None and not fit["shift"].note
+    if placed and (centre.error or 0.0) > 0.25 * width:
+        warnings.append("the background hides the peak; the second derivative says where it is")
+        placed = False
+    maximum = _maximum(spectrum, d, k, width)
+    if maximum is not None:
+        energy, how = maximum, "maximum of the absorbance"
+    elif placed:
+        energy, how = centre, "fitted centre (there is no maximum)"
+    else:
+        energy, how = rough, "minimum of the second derivative"
     peak, background = shapes({n: p.value for n, p in fit.parameters.items()})
     return FirstExciton(
         energy,
+        how,
+        centre,
         Value(fit["width"].value, "eV", fit["width"].error, fit["width"].note or None),
         rough,
-        _maximum(d, k, width),
+        maximum,
         fit,
         float(part.energy[0]),
         float(part.energy[-1]),
@@ -289,12 +310,36 @@ def _width(d: Derivatives, k: int) -> float:
     return float(max(d.energy[right] - d.energy[left], 3 * step)) * math.sqrt(2 * math.log(2))
 
 
-def _maximum(d: Derivatives, k: int, width: float) -> Value | None:
+def _maximum(spectrum: Spectrum, d: Derivatives, k: int, width: float) -> Value | None:
+    """Return the local maximum nearest to a point, with what noise and smoothing do to it.
+
+    The window is halved as long as that moves the maximum by more than its noise: a wide one
+    leans to the flatter side of a peak on a slope.
+    """
+    found = _crossing(d, k, width)
+    if found is None:
+        return None
+    window, shift = d.window, 0.0
+    for _ in range(3):
+        window /= 2
+        fine = derivatives(spectrum, window)
+        step = float(fine.energy[1] - fine.energy[0])
+        if fine.window > 1.5 * window + 2 * step:
+            break  # as narrow as the points allow
+        narrow = _crossing(fine, int(np.argmin(np.abs(fine.energy - found[0]))), width)
+        if narrow is None or narrow[1] > abs(narrow[0] - found[0]):
+            break
+        shift = abs(narrow[0] - found[0])
+        found = narrow
+    return Value(found[0], "eV", math.hypot(found[1], shift, 1e-6))
+
+
+def _crossing(d: Derivatives, k: int, width: float) -> tuple[float, float] | None:
+    """Return where the first derivative falls through zero near a point, and its error."""
     near = np.flatnonzero(np.abs(d.energy - d.energy[k]) < width)
     crossings = [int(m) for m in near[:-1] if d.first[m] > 0 >= d.first[m + 1] and d.second[m] < 0]
     if not crossings:
         return None
     m = min(crossings, key=lambda c: abs(c - k))
     slope = (d.first[m + 1] - d.first[m]) / (d.energy[m + 1] - d.energy[m])
-    position = d.energy[m] - d.first[m] / slope
-    return Value(float(position), "eV", float(max(d.sigma_first / abs(slope), 1e-6)))
+    return float(d.energy[m] - d.first[m] / slope), float(d.sigma_first / abs(slope))
