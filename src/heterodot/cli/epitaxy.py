@@ -134,7 +134,7 @@ def epitaxy(
     Example: heterodot epitaxy CsPbCl3 PbS --max-index 2 --csv matches.csv --nets nets.svg
     """
     from heterodot.epitaxy import interfaces, rank, search
-    from heterodot.errors import InputError
+    from heterodot.errors import HeterodotError, InputError
     from heterodot.units import parse
 
     one, taken_a = load(a, charges)
@@ -160,7 +160,10 @@ def epitaxy(
     )
     known = one.charges is not None and two.charges is not None
     if energies and known:
-        found = rank(found, best=energies, progress=console.progress)
+        try:
+            found = rank(found, best=energies, progress=console.progress)
+        except HeterodotError as error:
+            console.warn(f"no energies: {error}")
     for note in found.notes:
         console.warn(note)
     if not 1 <= match <= len(found.matches):
@@ -200,7 +203,9 @@ def document(
     from heterodot.epitaxy.description import describe
     from heterodot.epitaxy.energies import with_units
 
-    known = found.crystal_a.charges is not None and found.crystal_b.charges is not None
+    known = all(
+        c.charges is not None and (c.charges > 0).any() for c in (found.crystal_a, found.crystal_b)
+    )
     content = found.to_json()
     content["taken"] = taken
     for entry, relation in zip(content["matches"], found.matches, strict=True):

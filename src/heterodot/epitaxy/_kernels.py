@@ -268,7 +268,7 @@ def continuity(  # type: ignore[no-untyped-def]
         matched_cations = 0.0
         for p in range(len(points_a)):
             for q in range(len(points_b)):
-                if sign_a[p] != sign_b[q]:
+                if sign_a[p] * sign_b[q] < 0:  # an unknown sign goes with any
                     continue
                 dz = points_a[p, 2] - points_b[q, 2]
                 if dz * dz > cut:

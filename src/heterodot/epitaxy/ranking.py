@@ -168,12 +168,14 @@ def rank(
         progress("bringing terminations together", n / min(best, len(found.matches)))
         meetings = interfaces(relation, potential=potential, most=6, faces=faces)
         top = min(meetings, key=lambda m: _junction_cost(m.parts))
-        elastic = share(relation, stiff[0], stiff[1], thickness=THICKNESS).energy
+        shared = share(relation, stiff[0], stiff[1], thickness=THICKNESS)
         parts = {
             **relation.parts,
             "bonding": min(max(top.parts["bonding"], 0.0), 1.0),
             "imbalance": top.parts["imbalance"],
-            "elastic": elastic,
+            "elastic": shared.energy,
+            "strain_on_a": float(np.abs(np.linalg.eigvalsh(shared.strain_a)).max()),
+            "strain_on_b": float(np.abs(np.linalg.eigvalsh(shared.strain_b)).max()),
             "adhesion": top.energy["adhesion"],
             "interface": top.energy["interface"],
         }

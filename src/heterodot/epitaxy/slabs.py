@@ -28,7 +28,7 @@ def bicrystal(
 ) -> Atoms:
     """Return slabs of both crystals on the coincidence cell, B strained onto A, z along the normal.
 
-    A shared layer is A's: B starts with its next layer. Both slabs have whole repeat units, so
+    Where both terminating planes are one it is A's: B starts with its next layer. Both slabs have whole repeat units, so
     each is neutral; nothing is relaxed or reconstructed.
 
     Parameters
@@ -71,8 +71,8 @@ def bicrystal(
     first = _layer_at(stack_b, interface.offset_b * b.period, b.period)
     shift = np.array(interface.shift) @ a.mesh.flat
     top = interface.offset_a * a.period
-    if interface.shared is not None:
-        first += 1  # the shared layer is A's
+    if interface.shared is not None or interface.gap < 1.0:
+        first += 1  # both terminating planes are one, and it is A's
     bodies = []
     if parts in ("a", "both"):
         bodies.append((0, _slab(a, stack_a, last, thickness, below=True)))
@@ -191,7 +191,10 @@ def coordination(interface: Interface, *, stretch: float = 1.25) -> dict[str, di
 
     found: dict[str, dict[str, Any]] = {}
     for view in (side(interface.relation, "a"), side(interface.relation, "b")):
-        view.crystal.require_charges()
+        if not (view.crystal.require_charges() > 0).any():
+            raise InputError(
+                f"{view.crystal.formula} has no ions to count", place=view.crystal.name
+            )
     atoms = bicrystal(interface, thickness=9.0)
     charges, domain = atoms.arrays["charge"], atoms.arrays["domain"]
     height = atoms.positions[:, 2]
