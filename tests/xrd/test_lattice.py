@@ -72,12 +72,28 @@ def test_rotated_and_moved_domain_is_recognized(pbs):
     assert np.abs(a - b).max() < 1e-4 * a.max()
 
 
+def test_atoms_off_their_sites_are_counted_one_by_one(pbs, cspbbr3):
+    """A few shaken atoms and a ligand do not cost the rest its lattice."""
+    body = joined(cspbbr3, pbs)
+    rng = np.random.default_rng(5)
+    moved = rng.permutation(len(body))[: len(body) // 8]
+    positions = body.positions.copy()
+    positions[moved] += rng.normal(0, 0.1, (len(moved), 3))
+    domain = body.domain.copy()
+    domain[moved[:5]] = -1
+    shaken = body.replace(positions=positions, domain=domain)
+    common = {"wavelength": "CuKa1", "points": 400}
+    quick = simulate(shaken, XrdSetup(engine="lattice", **common)).data.values
+    exact = simulate(shaken, XrdSetup(engine="exact", **common)).data.values
+    assert np.abs(quick - exact).max() < 1e-4 * exact.max()
+
+
 def test_displaced_particle_is_left_to_the_other_engines(pbs):
     body = single(pbs, 16.0)
     shaken = body.replace(
         positions=body.positions + np.random.default_rng(0).normal(0, 0.05, body.positions.shape)
     )
-    with pytest.raises(InputError, match="not all on the lattices"):
+    with pytest.raises(InputError, match="not on the lattices"):
         simulate(shaken, XrdSetup(engine="lattice"))
     assert simulate(shaken, XrdSetup(points=100)).metadata["engine"] == ["histogram"]
 

@@ -1,4 +1,4 @@
-"""Pair distances of undistorted crystallites by lattice autocorrelation.
+"""Pair distances of undistorted crystallites by lattice autocorrelation (FFT).
 
 Within a perfect crystallite the difference vectors of two sublattices are lattice points, and how
 often each occurs is the autocorrelation of the occupied cells, made by FFT: work grows as N log N
@@ -42,6 +42,8 @@ class Sublattices:
         Cartesian position of each site in its cell, Å.
     elements : (n_sites,) int array
         Index of the element of each site.
+    members : (n,) int array
+        Which atoms of the particle these are.
     """
 
     cell: Floats
@@ -49,6 +51,7 @@ class Sublattices:
     index: Ints
     offsets: Floats
     elements: Ints
+    members: Ints
 
 
 def on_lattice(
@@ -58,8 +61,9 @@ def on_lattice(
     numbers: Ints,
     positions: Floats,
     element_of: dict[int, int],
+    members: Ints,
 ) -> Sublattices | None:
-    """Return the sublattices that atoms lie on, or None if one is off its site.
+    """Return the atoms of a domain that lie on its lattice, None if there are none.
 
     Parameters
     ----------
@@ -67,12 +71,15 @@ def on_lattice(
     frames : list of (3, 3) arrays
         Matrices that may carry the crystal's frame into the particle's (column vectors).
     origin : (3,) array
-        Where the cell's origin may lie, Å; small shifts are found.
+        Where the cell's origin may lie, Å; other shifts are tried too.
     numbers, positions
         Atomic numbers and positions of the domain's atoms.
     element_of : dict
         Atomic number to index of the element.
+    members : (n,) int array
+        Which atoms of the particle these are.
     """
+    best: tuple[int, Sublattices] | None = None
     for frame in frames:
         cell = crystal.cell @ frame.T
         inverse = np.linalg.inv(cell)
@@ -87,11 +94,18 @@ def on_lattice(
                 near = own & (np.linalg.norm((delta - whole) @ cell, axis=1) < TOLERANCE)
                 site[near] = k
                 index[near] = whole[near].astype(np.int64)
-            if (site >= 0).all():
-                index = index - index.min(0)
-                elements = np.array([element_of[int(z)] for z in crystal.numbers])
-                return Sublattices(cell, site, index, crystal.scaled @ cell, elements)
-    return None
+            on = site >= 0
+            if on.any() and (best is None or on.sum() > best[0]):
+                elements = np.array([element_of.get(int(z), -1) for z in crystal.numbers])
+                cells = index[on] - index[on].min(0)
+                offsets = crystal.scaled @ cell
+                best = (
+                    int(on.sum()),
+                    Sublattices(cell, site[on], cells, offsets, elements, members[on]),
+                )
+            if on.all():
+                return None if best is None else best[1]
+    return None if best is None else best[1]
 
 
 def _shifts(
@@ -106,7 +120,9 @@ def _shifts(
 
 
 def lattice_sums(body: Any, q_max: float) -> PairSums | None:
-    """Return pair sums of a particle all of whose atoms are on the lattices of its domains.
+    """Return pair sums of a particle most of whose atoms are on the lattices of its domains.
+
+    The few that are not (capping ions, ligands, a shared layer) are paired one by one.
 
     Parameters
     ----------
@@ -118,10 +134,11 @@ def lattice_sums(body: Any, q_max: float) -> PairSums | None:
     Returns
     -------
     PairSums or None
-        None where there is no lattice to use (no domains, displaced atoms, ligands).
+        None where there is no lattice to use: no domains, or more than a fifth of the atoms off
+        their sites (a relaxed or shaken particle).
     """
     domains = getattr(body, "domains", ())
-    if not domains or any(d.crystal is None for d in domains) or np.any(body.domain < 0):
+    if not domains:
         return None
     elements, counts, _, _ = sort_atoms(body.symbols, body.positions)
     from ase.data import atomic_numbers
@@ -129,24 +146,30 @@ def lattice_sums(body: Any, q_max: float) -> PairSums | None:
     numbers = np.asarray(body.numbers)
     element_of = {atomic_numbers[e]: k for k, e in enumerate(elements)}
     parts: list[Sublattices] = []
-    members: list[Ints] = []
+    loose = np.ones(len(numbers), dtype=bool)
     for k, domain in enumerate(domains):
         mine = np.flatnonzero(body.domain == k)
-        if len(mine) == 0:
+        if len(mine) == 0 or domain.crystal is None:
             continue
-        if any(int(z) not in element_of for z in domain.crystal.numbers):
-            return None
         turn = np.asarray(domain.orientation)
         strain = np.eye(3) + np.asarray(domain.strain)
         frames = [turn] if np.allclose(strain, np.eye(3)) else [strain @ turn, turn]
         found = on_lattice(
-            domain.crystal, frames, domain.origin, numbers[mine], body.positions[mine], element_of
+            domain.crystal,
+            frames,
+            domain.origin,
+            numbers[mine],
+            body.positions[mine],
+            element_of,
+            mine,
         )
-        if found is None:
-            return None
-        parts.append(found)
-        members.append(mine)
-    return _together(body, elements, counts, parts, members, q_max)
+        if found is not None:
+            parts.append(found)
+            loose[found.members] = False
+    if loose.sum() > 0.2 * len(numbers):
+        return None
+    index = np.array([element_of[int(z)] for z in numbers])
+    return _together(body, elements, counts, parts, np.flatnonzero(loose), index, q_max)
 
 
 def _together(
@@ -154,7 +177,8 @@ def _together(
     elements: tuple[str, ...],
     counts: Ints,
     parts: list[Sublattices],
-    members: list[Ints],
+    loose: Ints,
+    element: Ints,
     q_max: float,
 ) -> PairSums:
     width = _PHASE_HISTOGRAM / q_max
@@ -166,11 +190,33 @@ def _together(
     table = np.zeros((len(pairs), n_bins))
     for part in parts:
         _within(part, table, row_of, width)
-    for (part_a, mine_a), (part_b, mine_b) in itertools.combinations(
-        zip(parts, members, strict=True), 2
-    ):
-        _between(points, part_a, mine_a, part_b, mine_b, table, row_of, width)
+    for first, second in itertools.combinations(parts, 2):
+        _between(points, first, second, table, row_of, width)
+    if len(loose):
+        rest = np.setdiff1d(np.arange(len(points)), loose)
+        for a, b in pairs:
+            one, two = loose[element[loose] == a], loose[element[loose] == b]
+            row = table[row_of[a, b]]
+            _one_by_one(points[one], points[one] if a == b else points[two], a == b, row, width)
+            for mine, other in ((a, b), (b, a))[: 1 if a == b else 2]:
+                few, many = loose[element[loose] == mine], rest[element[rest] == other]
+                _one_by_one(points[few], points[many], False, row, width)
     return PairSums(elements, counts, tuple(pairs), table, width, longest)
+
+
+def _one_by_one(first: Floats, second: Floats, same: bool, row: Floats, width: float) -> None:
+    """Add pairs of two sets of atoms to a row of nodes by counting them."""
+    from heterodot.probes.xrd import _kernels
+
+    if len(first) == 0 or len(second) == 0:
+        return
+    both = first if same else np.concatenate([first, second])
+    n, m = len(first), len(both)
+    span = (0, n, 0, n) if same else (0, n, n, m)
+    chunk = int(np.clip(n // 64, 16, 8192))
+    row += _kernels.pair_histogram(
+        *_split(both), *span, same, np.float32(256.0 / width), len(row), chunk
+    )
 
 
 def _within(
@@ -251,9 +297,7 @@ def _translates(part: Sublattices, vector: Floats) -> bool:
 def _between(
     points: Floats,
     part_a: Sublattices,
-    mine_a: Ints,
     part_b: Sublattices,
-    mine_b: Ints,
     table: Floats,
     row_of: dict[tuple[int, int], int],
     width: float,
@@ -267,8 +311,8 @@ def _between(
     for a in np.unique(element_a):
         for b in np.unique(element_b):
             row = table[row_of[min(a, b), max(a, b)]]
-            first = points[mine_a[element_a == a]]
-            second = points[mine_b[element_b == b]]
+            first = points[part_a.members[element_a == a]]
+            second = points[part_b.members[element_b == b]]
             if shift is not None:
                 start_a, many_a = chains(first, shift)
                 start_b, many_b = chains(second, shift)
@@ -276,16 +320,16 @@ def _between(
                 if many_a.mean() * many_b.mean() > 2 * (many_a.mean() + many_b.mean()):
                     order = np.argsort(-many_b, kind="stable")
                     row += _kernels.chain_histogram(
-                        *_split(start_a), many_a, *_split(start_b[order]), many_b[order], *shift,
-                        np.float32(256.0 / width), n_bins,
-                    )  # fmt: skip
+                        *_split(start_a),
+                        many_a,
+                        *_split(start_b[order]),
+                        many_b[order],
+                        *shift,
+                        np.float32(256.0 / width),
+                        n_bins,
+                    )
                     continue
-            both = np.concatenate([first, second])
-            n, m = len(first), len(both)
-            chunk = int(np.clip(n // 64, 16, 8192))
-            row += _kernels.pair_histogram(
-                *_split(both), 0, n, n, m, False, np.float32(256.0 / width), n_bins, chunk
-            )
+            _one_by_one(first, second, False, row, width)
 
 
 def _split(points: Floats) -> list[NDArray[np.float32]]:

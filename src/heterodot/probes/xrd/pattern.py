@@ -201,7 +201,7 @@ def _sums(body: Any, setup: XrdSetup, q_high: float, progress: Progress) -> tupl
             return found, "lattice"
         if setup.engine == "lattice":
             raise InputError(
-                "the atoms are not all on the lattices of their domains",
+                "too many atoms are not on the lattices of their domains",
                 place="engine",
                 remedy="use the engine 'auto' for relaxed or displaced particles",
             )
