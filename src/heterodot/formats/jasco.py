@@ -50,7 +50,7 @@ def compound(path: Path) -> Any:
         if not olefile.isOleFile(str(path)):
             raise InputError("is not an OLE2 compound file", file=path, remedy=_EXPORT)
         return olefile.OleFileIO(str(path))
-    except (OSError, ValueError, IndexError, struct.error) as error:
+    except (OSError, ValueError, IndexError, RecursionError, struct.error) as error:
         raise InputError(
             f"is a damaged compound file ({error})", file=path, remedy="copy it again"
         ) from error
@@ -63,9 +63,19 @@ def stream(opened: Any, name: str | list[str], path: Path) -> bytes:
         if not opened.exists(name):
             raise InputError(f"has no stream '{shown}'", file=path, remedy=_EXPORT)
         return bytes(opened.openstream(name).read())
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, RecursionError) as error:
         raise InputError(
             f"the stream is damaged ({error})", file=path, place=shown, remedy="copy it again"
+        ) from error
+
+
+def entries(opened: Any, path: Path) -> list[list[str]]:
+    """Return the paths of all streams of a compound file, or refuse one that goes in circles."""
+    try:
+        return [[str(part) for part in entry] for entry in opened.listdir()]
+    except (OSError, ValueError, IndexError, RecursionError) as error:
+        raise InputError(
+            "its list of streams is damaged", file=path, remedy="copy the file again"
         ) from error
 
 
@@ -156,6 +166,6 @@ def _sample(opened: Any) -> dict[str, str]:
             at += 4 + length
             if text:
                 found[key] = text
-    except (OSError, struct.error, ValueError):
+    except (OSError, struct.error, ValueError, IndexError, RecursionError):
         return found
     return found

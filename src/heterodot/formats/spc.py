@@ -176,7 +176,7 @@ def _shimadzu(path: Path) -> Table:
     names: list[str] = []
     axis: Array | None = None
     with jasco.compound(path) as opened:
-        for entry in opened.listdir():
+        for entry in jasco.entries(opened, path):
             if not entry[-1].startswith("X Data"):
                 continue
             ordinate = [*entry[:-1], entry[-1].replace("X", "Y", 1)]
