@@ -249,6 +249,30 @@ PLANTED = [
     ),
     ({"quantity": "HRTEM spacing PbS (111)", "value": 3.9, "unit": "A", "source": "x"}, "spacing against cell", 3.427),
     ({"name": "PbBr2", "mass_mg": 150, "mmol": 0.3}, "mass against moles", 0.4087),
+    (
+        {"quantity": "d-spacing", "phase": "PbS", "plane": [2, 2, 0], "value": 2.3, "unit": "A", "source": "x"},
+        "spacing against cell",
+        2.099,
+    ),
+    (
+        {
+            "quantity": "average lifetime",
+            "value": 30.0,
+            "unit": "ns",
+            "components": [
+                {"amplitude": 1, "lifetime": v(5, "ns")},
+                {"amplitude": 1, "lifetime": v(15, "ns")},
+            ],
+            "source": "x",
+        },
+        "average lifetime",
+        12.5,
+    ),
+    (
+        {"quantity": "emission energy", "value": 2.5, "unit": "eV", "wavelength": v(520, "nm"), "source": "x"},
+        "photon energy",
+        2.384,
+    ),
     ({"tau1": v(1, "ns"), "A1": 0.5, "tau2": v(5, "ns"), "A2": 0.5, "tau_ave": v(2.2, "ns")}, "average lifetime", 3.0),
 ]  # fmt: skip
 
@@ -322,10 +346,12 @@ def test_records_of_one_sample_are_taken_together(tmp_path):
         "- {id: m6, system: B, quantity: EDX atomic % Pb, value: 50.0, units: 'at%'}\n"
         "- {id: m7, system: B, quantity: EDX atomic % S, value: 50.0, units: 'at%'}\n"
         "- {id: m8, system: B, quantity: EDX mass % Pb, value: 76.6, units: 'wt%'}\n"
-        "- {id: m9, system: B, quantity: EDX mass % S, value: 23.4, units: 'wt%'}\n",
+        "- {id: m9, system: B, quantity: EDX mass % S, value: 23.4, units: 'wt%'}\n"
+        "- {id: m10, system: C, quantity: 'Cs relative intensity, bulk', value: 61.0, units: '%'}\n"
+        "- {id: m11, system: C, quantity: 'Cs relative intensity, edge', value: 49.0, units: '%'}\n",
     )
     found, _ = check_file(path)
-    assert {f.record for f in found} == {"m5", "m6"}
+    assert {f.record for f in found} == {"m5", "m6", "m10"}
     assert "amplitude-weighted 6 ns; intensity-weighted 10 ns" in found[0].message
 
 

@@ -23,6 +23,17 @@ def check(console: Console, target: str, strict: bool) -> int:
     Examples:
       heterodot check my_batch.yaml
       heterodot check CATALOG --json
+
+    \b
+    A file is a list of records, each with an id:
+      - id: batch.12
+        concentration: {value: 0.2, unit: mol/L, of: Cs}
+        reagents:
+        - {name: Cs2CO3, mass: {value: 652, unit: mg}, moles: {value: 2, unit: mmol}}
+        - {name: ODE, volume: {value: 20, unit: mL}}
+      - id: batch.13
+        emission: {energy: 2.41 eV, wavelength: 541 nm}
+    The catalog's page of the documentation has the table of all keys.
     """
     from heterodot.catalog.check import check_catalog, check_file
 

@@ -295,6 +295,27 @@ _WITH_UNIT = re.compile(
     r"(mass|moles|amount|volume|energy|wavelength|two_theta|spacing|d|lifetime|average|length"
     r"|temperature)_(mg|g|ug|mmol|umol|mol|uL|mL|L|eV|meV|nm|A|angstrom|deg|ns|ps|us|K)"
 )
+# "quantity: average lifetime, value: 4 ns" beside its components says "average: 4 ns"
+_NAMED = {
+    "average lifetime": "average",
+    "mean lifetime": "average",
+    "diffusion length": "length",
+    "diffusion coefficient": "diffusion",
+    "mobility": "mobility",
+    "photon energy": "energy",
+    "emission energy": "energy",
+    "wavelength": "wavelength",
+    "emission wavelength": "wavelength",
+    "d spacing": "spacing",
+    "lattice spacing": "spacing",
+    "interplanar spacing": "spacing",
+    "interplanar distance": "spacing",
+    "2theta": "two_theta",
+    "two theta": "two_theta",
+    "stock concentration": "concentration",
+    "concentration": "concentration",
+    "mismatch": "stated",
+}
 # below these the keys are symbols, elements or names of the record's own
 _OWN_NAMES = frozenset(
     {"inputs", "variables", "fractions", "percentages", "composition", "counts", "charges"}
@@ -332,6 +353,11 @@ def spelled_out(content: Any) -> Any:
                 found[_SYNONYMS[str(key)]] = spelled_out(value)
             else:
                 found[str(key)] = value if str(key) in _OWN_NAMES else spelled_out(value)
+        name = str(found.get("quantity", "")).strip().casefold().replace("_", " ")
+        alias = _NAMED.get(name.replace("-", " "))
+        if alias is not None and alias not in found and isinstance(found.get("value"), int | float):
+            taken = ("value", "unit", "units", "bound", "uncertainty")
+            found[alias] = {key: found[key] for key in taken if key in found}
         return found
     if isinstance(content, list | tuple):
         return [spelled_out(item) for item in content]

@@ -57,7 +57,7 @@ def together(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return records that several records of one sample make together.
 
     Lifetimes, amplitudes and their average listed one by one become one decay; atomic and mass
-    percents of elements become one composition.
+    percents of elements become one composition, shares of a whole are summed.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in records:
@@ -68,6 +68,7 @@ def together(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for members in groups.values():
         found += _decays(members)
         found += _composition(members)
+        found += _fractions(members)
     return found
 
 
@@ -124,3 +125,24 @@ def _composition(members: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if not columns["atomic"] or not columns["mass"] or not whole:
         return []  # a part of the elements says nothing of the sum
     return [{"id": first, "composition": {k: v for k, v in columns.items() if v}}]
+
+
+def _fractions(members: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts of a whole that are listed one by one (relative intensities, shares)."""
+    wholes: dict[str, dict[str, Any]] = {}
+    first: dict[str, str] = {}
+    for record in members:
+        unit = str(record.get("unit", record.get("units", "")))
+        match = re.match(
+            r"(.*\b(?:relative intensity|share|fraction))\b(?: of|,)\s+(.+)$",
+            str(record.get("quantity", "")),
+        )
+        if match and unit in ("%", "percent") and not record.get("bound"):
+            wholes.setdefault(match[1], {})[match[2]] = record["value"]
+            first.setdefault(match[1], str(record.get("id", match[1])))
+    # what is far below 100 % is a choice of parts and no whole
+    return [
+        {"id": first[name], "fractions": {**parts, "unit": "percent"}}
+        for name, parts in wholes.items()
+        if len(parts) > 1 and sum(parts.values()) > 85
+    ]
