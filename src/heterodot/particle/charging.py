@@ -66,12 +66,14 @@ def neutralize(
     """
     done: list[dict[str, Any]] = []
     total = sum(block.charge for block in blocks)
-    for _ in range(6):
+    for turn in range(10):
         done += _once(blocks, capping, seed, inner)
-        # an ion that has lost its partners leaves with them
-        loose = sum(block.prune() for block in blocks)
+        # an ion that has lost its partners leaves with them, but not for ever
+        loose = sum(block.prune() for block in blocks) if turn < 9 else 0
         if loose == 0:
             break
+        if len(blocks) > 1:
+            couple(blocks)
         done.append({"action": "remove", "element": "loose ions", "count": loose})
     left = sum(b.charge for b in blocks)
     if abs(left) > 1e-6:

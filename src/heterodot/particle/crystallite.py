@@ -192,6 +192,47 @@ class Crystallite:
                 own += charge - float(base[index % len(base)])
         return own
 
+    def extent(self) -> tuple[Array, Array]:
+        """Return corners of a box, particle's frame, Å, that holds all filled cells."""
+        cells = np.any(self.species, axis=3)
+        spans = []
+        for axis in range(3):
+            others = tuple(k for k in range(3) if k != axis)
+            there = np.flatnonzero(np.any(cells, axis=others))  # type: ignore[arg-type, unused-ignore]
+            spans.append((int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0))
+        corners = np.array([[spans[k][c[k]] for k in range(3)] for c in np.ndindex(2, 2, 2)])
+        points = (corners + self.low) @ self.crystal.cell @ self.rotation.T + self.shift
+        # ions off the lattice stay within a few Å of their site
+        room = 3.0 if self.moved else 0.0
+        return points.min(0) - room, points.max(0) + room
+
+    def within(self, low: Array, high: Array, *, empty: bool) -> Ints:
+        """Return filled sites (and empty ones beside them) in cells that touch a box, flat."""
+        corners = np.array([[(low, high)[c[k]][k] for k in range(3)] for c in np.ndindex(2, 2, 2)])
+        own = (corners - self.shift) @ np.linalg.inv(self.rotation).T
+        cells = own @ np.linalg.inv(self.crystal.cell) - self.low
+        p = self.pad
+        dims = np.array(self.species.shape[:3])
+        first = np.clip(np.floor(cells.min(0)).astype(int) - 1, p, dims - p)
+        last = np.clip(np.ceil(cells.max(0)).astype(int) + 1, p, dims - p)
+        if (last <= first).any():
+            return np.zeros(0, dtype=np.int64)
+        box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+        there = self.species != 0
+        seen = there[box].copy()
+        if empty:
+            table = bonds(self.crystal)
+            for s, o, offset in zip(table.site, table.other, table.cell, strict=True):
+                shifted = tuple(
+                    slice(a + int(d), b + int(d))
+                    for a, b, d in zip(first, last, offset, strict=True)
+                )
+                seen[..., s] |= there[(*shifted, o)]
+        i, j, k, site = np.nonzero(seen)
+        _, n2, n3, ns = self.species.shape
+        flat = (((i + first[0]) * n2 + j + first[1]) * n3 + k + first[2]) * ns + site
+        return np.asarray(flat, dtype=np.int64)
+
     # ---------------------------------------------------------------- binding
 
     def saturation(self) -> Array:

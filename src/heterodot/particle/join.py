@@ -116,18 +116,26 @@ def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] |
     """Return the sites of each that lie within reach of filled sites of the other."""
     from scipy.spatial import cKDTree
 
+    (low_a, high_a), (low_b, high_b) = a.extent(), b.extent()
+    low, high = np.maximum(low_a, low_b) - 2 * REACH, np.minimum(high_a, high_b) + 2 * REACH
+    if (high <= low).any():
+        return None
+    filled = [k.within(low, high, empty=False) for k in (a, b)]
+    points = [k.positions(f) for k, f in zip((a, b), filled, strict=True)]
+    if min(len(f) for f in filled) == 0:
+        return None
     found = []
-    fa, fb = a.filled(), b.filled()
-    pa, pb = a.positions(fa), b.positions(fb)
-    for block, other in ((a, pb), (b, pa)):
-        flat = np.flatnonzero(block.saturation() > 1e-9) if empty else block.filled()
-        points = block.positions(flat)
-        low, high = other.min(0) - REACH, other.max(0) + REACH
-        inside = ((points > low) & (points < high)).all(1)
-        flat, points = flat[inside], points[inside]
+    for block, own, here, other in zip((a, b), filled, points, (points[1], points[0]), strict=True):
+        flat, at = own, here
+        if empty:
+            flat = block.within(low, high, empty=True)
+            at = block.positions(flat)
+        floor, top = other.min(0) - REACH, other.max(0) + REACH
+        inside = ((at > floor) & (at < top)).all(1)
+        flat, at = flat[inside], at[inside]
         if len(flat) == 0:
             return None
-        distance, _ = cKDTree(other).query(points, distance_upper_bound=REACH)
+        distance, _ = cKDTree(other).query(at, distance_upper_bound=REACH)
         flat = flat[np.isfinite(distance)]
         if len(flat) == 0:
             return None
