@@ -116,3 +116,21 @@ def test_figures_say_their_units(tmp_path):
     rows = {"PbS": [SizingRow(30.0, Value(1.3, "eV", 0.1), sizing_curve("PbS").gap(30.0))]}
     assert "nm" in sizing_figure(rows).axes[0].get_xlabel()
     assert sphere("PbS", 30.0, 3.0).names == ("PbS",)
+
+
+def test_size_map_command(tmp_path):
+    figure = tmp_path / "map.svg"
+    result = run(
+        electronic, "--map", "CsPbCl3", "PbS", "--cube-sizes", "3nm", "--cap-sizes", "2.4,3nm",
+        "--no-coulomb", "--json", "--figure", figure,
+    )  # fmt: skip
+    document = json.loads(result.stdout)
+    assert document["size_map"]["first_sizes_angstrom"] == [30.0]
+    assert document["size_map"]["second_sizes_angstrom"] == [24.0, 30.0]
+    assert figure.exists()
+
+
+def test_file_and_map_exclude_each_other(file):
+    result = CliRunner().invoke(electronic, [str(file), "--map", "CsPbCl3", "PbS"])
+    assert result.exit_code == 2
+    assert CliRunner().invoke(electronic, []).exit_code == 2

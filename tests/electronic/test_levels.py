@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from heterodot.catalog import crystal
-from heterodot.electronic import alignment, levels, levels_of_shape, material, medium
+from heterodot.electronic import (
+    alignment,
+    levels,
+    levels_of_shape,
+    material,
+    medium,
+    robustness,
+)
 from heterodot.electronic.alignment import classify
 from heterodot.electronic.shape import box, cube_and_cap, rasterize, sphere
 from heterodot.electronic.size_map import pure, size_map
@@ -275,3 +282,21 @@ def test_first_order_valley_splitting_against_separate_wells():
 
     exact = energy(band.longitudinal, band.transverse) - energy(band.mass, band.mass)
     assert found.electrons[0].splitting[0] == pytest.approx(exact, rel=0.25)
+
+
+def test_robustness_finds_where_the_type_changes(heterostructure):
+    found = levels(heterostructure, spacing=1.6, coulomb=False)
+    firm = robustness(found, shifts=(-0.2, 0.0, 0.2, 1.4))
+    assert firm.domain == "PbS"
+    assert firm.types[:3] == ("type I",) * 3
+    assert firm.types[3] != "type I"  # PbS raised by 1.4 eV: its electron leaves
+    assert firm.range == (-0.2, 0.2)
+    assert "type I holds" in str(firm)
+    with pytest.raises(InputError, match="zero"):
+        robustness(found, shifts=(0.1,))
+
+
+def test_a_charged_particle_is_said(heterostructure):
+    found = levels(heterostructure, spacing=2.4, states=1, coulomb=False)
+    assert heterostructure.net_charge != 0
+    assert any("carries" in text for text in found.warnings)

@@ -31,8 +31,26 @@ def overrides_of(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def lengths_of(text: str, place: str) -> list[float]:
+    """Return lengths in Å of a text such as ``4,6,8nm``; a unit at the end holds for all."""
+    import re
+
+    from heterodot.units import parse
+
+    match = re.search(r"[^\d.,\s]+$", text.strip())
+    unit = match[0] if match else "angstrom"
+    numbers = text.strip()[: len(text.strip()) - len(match[0])] if match else text
+    return [parse(f"{part.strip()} {unit}", "angstrom", place=place) for part in numbers.split(",")]
+
+
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--map", "pair", nargs=2, metavar="CUBE CAP",
+    help="Instead of a file: type and gap over both sizes of a cube with a cap.",
+)  # fmt: skip
+@click.option("--cube-sizes", default="4,6,8,10nm", show_default=True, help="With --map.")
+@click.option("--cap-sizes", default="2.4,3,4,5nm", show_default=True, help="With --map.")
 @click.option("--states", default=3, show_default=True, help="Levels of each carrier.")
 @click.option("--spacing", default=None, help="Edge of a grid voxel, e.g. 1.2angstrom.")
 @click.option("--no-coulomb", is_flag=True, help="Leave attraction and self-polarization out.")
@@ -48,7 +66,10 @@ def overrides_of(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 @verb("heterodot/electronic/1")
 def electronic(
     console: Console,
-    path: Path,
+    path: Path | None,
+    pair: tuple[str, str] | None,
+    cube_sizes: str,
+    cap_sizes: str,
     states: int,
     spacing: str | None,
     no_coulomb: bool,
@@ -67,12 +88,19 @@ def electronic(
     Example:
       heterodot build CsPbCl3 PbS --out particle.xyz
       heterodot electronic particle.xyz --figure levels.svg
+      heterodot electronic --map CsPbBr3 PbS --cap-sizes 2.4,3,4nm --figure map.svg
     """
-    from heterodot.electronic import alignment, exciton, levels
+    from heterodot.electronic import alignment, exciton, levels, robustness
     from heterodot.errors import InputError
     from heterodot.particle import Particle
     from heterodot.units import parse
 
+    if (path is None) == (pair is None):
+        raise click.UsageError("Give a particle file, or --map with two phases.")
+    if pair is not None:
+        _size_map(console, pair, cube_sizes, cap_sizes, settings, not no_coulomb, figure, table)
+        return
+    assert path is not None
     if excitons and no_coulomb:
         raise InputError("--excitons needs the Coulomb terms", remedy="leave --no-coulomb out")
     kelvin = parse(temperature, "K", place="--temperature")
@@ -88,10 +116,12 @@ def electronic(
         progress=console.progress,
     )
     aligned = alignment(found, temperature=kelvin)
+    firm = robustness(found, temperature=kelvin) if len(found.domains) > 1 else None
     document = {
         "particle": {"file": path.name, "formula": particle.formula, "atoms": len(particle)},
         **found.to_json(),
         "alignment": aligned.to_json(),
+        "robustness": None if firm is None else firm.to_json(),
     }
     optical = exciton(found, temperature=kelvin) if excitons else None
     if optical is not None:
@@ -112,6 +142,8 @@ def electronic(
     console.say(f"{particle.formula}, {len(particle)} atoms")
     console.table(columns, rows, "Energies against vacuum; shares by domain")
     console.say(f"{aligned}")
+    if firm is not None:
+        console.say(f"{firm}")
     for offset in aligned.offsets:
         console.say(
             f"bulk offsets {offset.second} - {offset.first}: conduction {offset.conduction}, "
@@ -124,3 +156,47 @@ def electronic(
         console.say(f"radiative lifetime {optical.lifetime}; Stokes shift {optical.stokes}")
     for text in (*found.warnings, *(() if optical is None else optical.warnings)):
         console.warn(text)
+
+
+def _size_map(
+    console: Console,
+    pair: tuple[str, str],
+    cube_sizes: str,
+    cap_sizes: str,
+    settings: tuple[str, ...],
+    coulomb: bool,
+    figure: Path | None,
+    table: Path | None,
+) -> None:
+    from heterodot.electronic import size_map
+
+    found = size_map(
+        *pair,
+        lengths_of(cube_sizes, "--cube-sizes"),
+        lengths_of(cap_sizes, "--cap-sizes"),
+        coulomb=coulomb,
+        materials=overrides_of(settings),
+        progress=console.progress,
+    )
+    console.end_progress()
+    columns = ["cube (nm)", "cap (nm)", "type", "gap (eV)", "electron in cap", "hole in cap"]
+    rows = [
+        [
+            edge / 10,
+            cap / 10,
+            found.types[i][j],
+            float(found.gaps[i, j]),
+            float(found.electron[i, j]),
+            float(found.hole[i, j]),
+        ]
+        for i, edge in enumerate(found.first_sizes)
+        for j, cap in enumerate(found.second_sizes)
+    ]
+    if figure is not None:
+        from heterodot.report.figures_electronic import save, size_map_figure
+
+        save(size_map_figure(found), figure)
+    if table is not None:
+        write_csv(table, columns, rows)
+    console.document({"size_map": found.to_json()})
+    console.table(columns, rows, f"{found.first} cube with {found.second} cap")

@@ -1,6 +1,6 @@
 """Levels, localization, alignment, excitons and transfer of a particle (see `docs/electronic`)."""
 
-from heterodot.electronic.alignment import Alignment, alignment
+from heterodot.electronic.alignment import Alignment, Robustness, alignment, robustness
 from heterodot.electronic.coulomb import Coulomb
 from heterodot.electronic.exciton import Exciton, absorption, exciton
 from heterodot.electronic.levels import Density, Levels, State, levels, levels_of_shape
@@ -20,6 +20,7 @@ __all__ = [
     "Levels",
     "Material",
     "Medium",
+    "Robustness",
     "Shape",
     "SizeMap",
     "State",
@@ -34,6 +35,7 @@ __all__ = [
     "medium",
     "rasterize",
     "read_trajectory",
+    "robustness",
     "size_map",
     "sizing_table",
     "transfer",

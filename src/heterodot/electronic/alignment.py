@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from heterodot.electronic.levels import Levels, State
+from heterodot.electronic.levels import Levels, State, levels_of_shape
+from heterodot.errors import InputError
 from heterodot.units import Value
 
 LOCALIZED = 0.80  # share in one domain from which a carrier counts as localized
@@ -222,3 +223,95 @@ def _difference(a: Value, b: Value) -> Value:
             a.value - b.value, "eV", None, "a source states no error; 0.1 to 0.3 eV are usual"
         )
     return Value(a.value - b.value, "eV", float(np.hypot(a.error, b.error)))
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Types that the particle would have if one domain's edges lay elsewhere.
+
+    Attributes
+    ----------
+    domain : str
+        The domain whose edges are moved, both alike.
+    shifts : tuple of float
+        eV, upward.
+    types : tuple of str
+    """
+
+    domain: str
+    shifts: tuple[float, ...]
+    types: tuple[str, ...]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Shifts between which the type is that without a shift, eV."""
+        middle = self.shifts.index(0.0)
+        low = high = middle
+        while low > 0 and self.types[low - 1] == self.types[middle]:
+            low -= 1
+        while high < len(self.types) - 1 and self.types[high + 1] == self.types[middle]:
+            high += 1
+        return self.shifts[low], self.shifts[high]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return shifts, types and the range as plain data."""
+        return {
+            "domain": self.domain,
+            "shifts_eV": list(self.shifts),
+            "types": list(self.types),
+            "holds_between_eV": list(self.range),
+        }
+
+    def __str__(self) -> str:
+        low, high = self.range
+        middle = self.types[self.shifts.index(0.0)]
+        low_text = "at least " if low == self.shifts[0] else ""
+        high_text = "at least " if high == self.shifts[-1] else ""
+        return (
+            f"{middle} holds while the edges of {self.domain} move by {low_text}{low:+.2f} to "
+            f"{high_text}{high:+.2f} eV"
+        )
+
+
+def robustness(
+    levels: Levels,
+    *,
+    domain: str | None = None,
+    shifts: tuple[float, ...] = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4),
+    temperature: float = 300.0,
+) -> Robustness:
+    """Return which types other band offsets would give, on the coarser grid.
+
+    Parameters
+    ----------
+    levels : Levels
+        Of two or more domains.
+    domain : str, optional
+        Whose edges are moved; by default the one of the smaller gap.
+    shifts : tuple of float
+        eV, zero among them.
+    temperature : float
+        K.
+
+    Raises
+    ------
+    InputError
+        One domain, an unknown one, or no zero among the shifts.
+    """
+    if len(levels.domains) < 2:
+        raise InputError("offsets need two domains", place=", ".join(levels.domains))
+    if 0.0 not in shifts:
+        raise InputError("the shifts lack zero", place="shifts", remedy="put 0.0 among them")
+    if domain is None:
+        domain = min(levels.materials, key=lambda m: m.gap.value).name
+    place = levels.shape.index(domain)
+    coarse = levels.shape.coarsened()
+    if any(n % 2 for n in coarse.points):
+        coarse = levels.shape
+    types = []
+    for shift in shifts:
+        moved = list(levels.materials)
+        moved[place] = moved[place].moved(shift)
+        found = levels_of_shape(coarse, tuple(moved), states=3, coulomb=False, around=levels.medium)
+        types.append(alignment(found, temperature=temperature).type)
+    return Robustness(domain, tuple(shifts), tuple(types))

@@ -314,7 +314,7 @@ def levels(
     """
     parts = tuple(material(domain, materials) for domain in particle.domains)
     shape = rasterize(particle, spacing)
-    return levels_of_shape(
+    found = levels_of_shape(
         shape,
         parts,
         states=states,
@@ -323,6 +323,13 @@ def levels(
         seed=seed,
         progress=progress,
     )
+    if abs(particle.net_charge) > 1e-6:
+        text = (
+            f"the particle carries {particle.net_charge:+g} e by formal charges; its field is left "
+            "out, as if ligands or counter-ions balanced it at the surface"
+        )
+        found = dataclasses.replace(found, warnings=(*found.warnings, text))
+    return found
 
 
 def levels_of_shape(
@@ -417,7 +424,7 @@ def _states(
                 carrier,
                 k,
                 Value(sign * float(solution.energies[k]), "eV", float(on_grid.errors[k])),
-                dict(zip(names, [w * inside for w in weights], strict=True)),
+                dict(zip(names, [float(w * inside) for w in weights], strict=True)),
                 float(solution.outside[k]),
                 float(solution.corrections[k]),
                 tuple(float(x) for x in shifts[:, k]),

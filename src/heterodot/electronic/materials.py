@@ -5,6 +5,7 @@ Every number comes from the catalog or from the caller and keeps its source.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,17 @@ class Material:
     coupling_energy: float | None
     origins: tuple[Origin, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def moved(self, shift: float) -> Material:
+        """Return the same material with both edges moved up by ``shift`` eV."""
+        up, down = self.electron, self.hole
+        return dataclasses.replace(
+            self,
+            conduction=dataclasses.replace(self.conduction, value=self.conduction.value + shift),
+            valence=dataclasses.replace(self.valence, value=self.valence.value + shift),
+            electron=dataclasses.replace(up, edge=up.edge + shift, far=up.far + shift),
+            hole=dataclasses.replace(down, edge=down.edge - shift, far=down.far - shift),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return edges, masses and sources as plain data."""
