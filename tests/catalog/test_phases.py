@@ -58,6 +58,23 @@ def test_density_is_that_of_the_handbook(name, density):
     assert crystal(name).density == pytest.approx(density, rel=0.015)
 
 
+# PbBr2: CRC, 97th ed., section 4; the others: densities printed with the cells
+CELL_ONLY = {"PbBr2": 6.69, "CsPbI3_delta": 5.38, "Cs4PbBr6": 4.29, "CsPb2Br5": 5.73}  # fmt: skip
+CELL_ONLY["Cu2-xS_digenite"] = 5.7
+
+
+@pytest.mark.parametrize("name", WITH_SITES)
+def test_listed_density_is_that_of_the_atoms(name):
+    phase = next(p for p in find_phases(name) if p.id == name)
+    assert phase.density == pytest.approx(crystal(name).density)
+
+
+@pytest.mark.parametrize(("name", "density"), CELL_ONLY.items())
+def test_cell_without_sites_has_the_right_density(name, density):
+    phase = next(p for p in find_phases(name) if p.id == name)
+    assert phase.density == pytest.approx(density, rel=0.015)
+
+
 def test_cspbbr3_octahedra_are_nearly_regular():
     """Pb-Br of the room-temperature phase is 2.95 to 2.98 Å (Stoumpos 2013)."""
     found = crystal("CsPbBr3_ortho")

@@ -114,6 +114,8 @@ class Phase:
     source : Source
     temperature : float or None
         K.
+    density : float or None
+        g/cm³, from cell, formula and formula units; None where one of them is not known.
     method, note, origin : str
         ``origin`` is ``"built-in"`` or the project's file.
     """
@@ -130,14 +132,25 @@ class Phase:
     method: str = ""
     note: str = ""
     origin: str = "built-in"
+    density: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the phase as plain data."""
         found = {name: getattr(self, name) for name in self.__slots__}
-        temperature = self.temperature
+        temperature, density = self.temperature, self.density
         return {
             **found,
             "cell": list(self.cell),
+            "density": (
+                None
+                if density is None
+                else {
+                    "value": density,
+                    "error": None,
+                    "unit": "g/cm^3",
+                    "error_reason": "follows from the cell",
+                }
+            ),
             "source": self.source.to_json(),
             "temperature": (
                 None
@@ -178,11 +191,24 @@ def find_phases(text: str = "") -> list[Phase]:
             method=record.get("method", ""),
             note=record.get("note", ""),
             origin=file.removeprefix("project:") if file.startswith("project:") else "built-in",
+            density=_density(record, formula),
         )
         there = f"{entry.id} {entry.formula} {entry.space_group} {entry.note}".casefold()
         if all(word in there for word in text.casefold().split()):
             found.append(entry)
     return found
+
+
+def _density(record: dict[str, Any], formula: str) -> float | None:
+    """Return the density that cell and formula units make, or None."""
+    if not record.get("cell") or not record.get("formula_units"):
+        return None
+    from scipy.constants import atomic_mass
+
+    from heterodot.catalog.formula import molar_mass, parse_formula
+
+    mass = molar_mass(parse_formula(formula)) * float(record["formula_units"])
+    return float(mass * atomic_mass / np.linalg.det(full_cell(record)) * 1e27)
 
 
 def full_cell(record: dict[str, Any]) -> NDArray[np.float64]:

@@ -191,6 +191,7 @@ def _record(crystal: Crystal, default: bool) -> dict[str, Any]:
     if crystal.charges is not None:
         charges = {e: crystal.charge_of(e) for e in crystal.counts}
         record["charges"] = {e: int(q) if q == int(q) else q for e, q in charges.items()}
+    record["formula_units"] = crystal.formula_units
     record["method"] = crystal.method or "from a CIF"
     if crystal.temperature is not None:
         record["temperature"] = crystal.temperature
