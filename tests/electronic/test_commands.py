@@ -105,6 +105,10 @@ def test_figures_say_their_units(tmp_path):
     )
     figure = level_diagram(found)
     assert "eV" in figure.axes[0].get_ylabel()
+    again = level_diagram({"levels": found.to_json()})
+    assert [line.get_ydata()[0] for line in again.axes[0].lines] == [
+        line.get_ydata()[0] for line in figure.axes[0].lines
+    ]
     assert save(figure, tmp_path / "levels.pdf").stat().st_size > 1000
     over_sizes = size_map("CsPbBr3", "PbS", [30.0, 40.0], [24.0, 30.0], points=16**3, coulomb=False)
     mapped = size_map_figure(over_sizes)

@@ -226,6 +226,7 @@ class Levels:
             "electrons": [state.to_json() for state in self.electrons],
             "holes": [state.to_json() for state in self.holes],
             "gap": self.gap.to_json(),
+            **({} if self.coulomb is None else {"optical_gap": self.coulomb.optical_gap.to_json()}),
             "coulomb": None if self.coulomb is None else self.coulomb.to_json(),
             "overlap": self.overlap(),
             "domains": [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,14 +27,16 @@ TYPE_COLORS = {
 }
 
 
-def level_diagram(levels: Levels) -> Figure:
+def level_diagram(levels: Levels | Mapping[str, Any]) -> Figure:
     """Return band edges by domain with the particle's levels, each where it lives.
 
-    A level is drawn across the domains, as wide in each as its share there.
+    A level is drawn in every domain, as wide as the root of its share there; the shares of the
+    edge levels are written beside them.
 
     Parameters
     ----------
-    levels : Levels
+    levels : Levels, or what its ``to_json`` gave
+        A document may also hold that under ``"levels"``.
 
     Returns
     -------
@@ -42,35 +45,49 @@ def level_diagram(levels: Levels) -> Figure:
     """
     from matplotlib.figure import Figure
 
+    document: Mapping[str, Any] = levels if isinstance(levels, Mapping) else levels.to_json()
+    document = document.get("levels", document)
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
     axes = figure.subplots()
-    names = list(levels.domains)
-    for k, m in enumerate(levels.materials):
-        color = domain_color(m.phase, k)
-        low, high = m.valence.value, m.conduction.value
+    domains, edges = document["domains"], []
+    for k, domain in enumerate(domains):
+        color = domain_color(domain["phase"], k)
+        low, high = domain["valence"]["value"], domain["conduction"]["value"]
+        edges += [low, high]
         for edge in (low, high):
             axes.plot([k, k + 1], [edge, edge], color=color, lw=1.8, solid_capstyle="butt")
-        axes.fill_between([k, k + 1], high, high + 3.0, color=color, alpha=0.18, lw=0)
-        axes.fill_between([k, k + 1], low - 3.0, low, color=color, alpha=0.18, lw=0)
-    for state in (*levels.electrons, *levels.holes):
-        for k, name in enumerate(names):
-            half = 0.46 * np.sqrt(state.fractions[name])
-            if state.fractions[name] < 0.02:
+        axes.fill_between([k, k + 1], high, high + 9.0, color=color, alpha=0.18, lw=0)
+        axes.fill_between([k, k + 1], low - 9.0, low, color=color, alpha=0.18, lw=0)
+    for state in (*document["electrons"], *document["holes"]):
+        energy = state["energy"]["value"]
+        edges.append(energy)
+        for k, domain in enumerate(domains):
+            share = state["fractions"][domain["domain"]]
+            if share < 0.02:
                 continue
+            half = 0.46 * np.sqrt(share)
             axes.plot(
                 [k + 0.5 - half, k + 0.5 + half],
-                [state.energy.value] * 2,
+                [energy, energy],
                 color="black",
-                lw=1.6 if state.index == 0 else 0.8,
+                lw=1.6 if state["index"] == 0 else 0.8,
                 solid_capstyle="butt",
             )
-    edges = [s.energy.value for s in (*levels.electrons, *levels.holes)]
-    edges += [m.conduction.value for m in levels.materials]
-    edges += [m.valence.value for m in levels.materials]
+            if state["index"] == 0:
+                up = state["carrier"] == "hole"
+                axes.annotate(
+                    f"{share:.0%}",
+                    (k + 0.5, energy),
+                    xytext=(0, 2 if up else -2),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom" if up else "top",
+                    fontsize=7,
+                )
     room = 0.12 * (max(edges) - min(edges)) + 0.1
     axes.set_ylim(min(edges) - room, max(edges) + room)
-    axes.set_xlim(0, len(names))
-    axes.set_xticks([k + 0.5 for k in range(len(names))], names)
+    axes.set_xlim(0, len(domains))
+    axes.set_xticks([k + 0.5 for k in range(len(domains))], [d["domain"] for d in domains])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("Energy against vacuum (eV)")
     for side in ("top", "right"):
