@@ -90,6 +90,17 @@ def test_wrong_wavelength_is_noticed():
     assert not any("wavelength" in w for w in found.warnings)
 
 
+def test_slightly_wrong_wavelength_shows_in_all_cells():
+    made = [(crystal("PbS"), 60.0, 0.5), (crystal("CsPbBr3_cubic"), 60.0, 0.5)]
+    pattern, _ = mixture(made, seed=4, silica=0.0)
+    # 2 % too long a wavelength makes every cell 2 % too large
+    found = fit(pattern, [c for c, _, _ in made], XrdSetup(1.5419 * 1.02), refine_zero=False)
+    assert any("all cells are +2" in w for w in found.warnings)
+    strain = found.extra["phases"]["PbS"]["strain"]["a"]
+    assert strain.value == pytest.approx(0.02, abs=0.003)
+    assert strain.error < 0.003
+
+
 def test_file_and_user_disagree_on_the_wavelength():
     pattern, _ = mixture([(crystal("PbS"), 60.0, 1.0)], seed=4, silica=0.0)
     stated = as_measurement(

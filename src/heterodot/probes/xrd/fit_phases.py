@@ -415,6 +415,25 @@ def _report(
     )
 
 
+def _cells_off(rows: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return a warning where cells differ from their references more than strain explains."""
+    off = {n: r["cell_volume_change"] / 3 for n, r in rows.items() if "cell_volume_change" in r}
+    if not off:
+        return []
+    mean = sum(off.values()) / len(off)
+    if len(off) > 1 and abs(mean) > 0.01 and max(abs(x - mean) for x in off.values()) < 0.004:
+        return [
+            f"all cells are {100 * mean:+.1f} % off their references: the wavelength may be wrong "
+            f"by as much, or the angles are shifted"
+        ]
+    return [
+        f"the cell of {name} is {100 * x:+.1f} % off its reference: another phase, or a wrong "
+        "wavelength"
+        for name, x in off.items()
+        if abs(x) > 0.015
+    ]
+
+
 def _large(size: Any) -> bool:
     """Return whether a size (Å) is so large that the instrument's width matters."""
     return getattr(size, "value", 0.0) > 300.0
@@ -449,6 +468,7 @@ def _warnings(
         )
     if any(isinstance(c, HumpComponent) for c in problem.components):
         found.append("fractions are of the crystalline phases; the amorphous hump has no scale")
+    found += _cells_off(rows)
     sharp = [n for n, r in rows.items() if r.get("size") and _large(r["size"])]
     if sharp and not any(problem.setup.caglioti):
         found.append(

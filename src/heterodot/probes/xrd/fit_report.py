@@ -177,6 +177,16 @@ def _crystal_record(
             derived[label] = Parameter(
                 label, float(cell[k]), unit, None if fixed else float(error[k]), note="derived"
             )
+    reference = np.array(component.crystal.cellpar)
+    row["strain"] = {
+        what: Value(
+            float(cell[k] / reference[k] - 1),
+            "",
+            None if row["cell"][what].error is None else float(error[k] / reference[k]),
+            row["cell"][what].error_reason,
+        )
+        for k, what in enumerate(CELL[:3])
+    }
     volume = component.cell(values)
     row["cell_volume_change"] = float(np.linalg.det(volume) / component.crystal.volume - 1)
     return row
