@@ -51,6 +51,18 @@ def test_installed_engines_compute_forces(name) -> None:
     assert np.isfinite(atoms.get_forces()).all()
 
 
+def test_boxed_potential_gives_a_body_the_forces_of_free_space() -> None:
+    from ase.calculators.lj import LennardJones
+
+    from heterodot.energy.engines import boxed
+
+    free, boxy = RING.copy(), RING.copy()
+    free.calc = LennardJones(sigma=2.4, rc=7.0)
+    boxy.calc = boxed(LennardJones(sigma=2.4, rc=7.0), vacuum=8.0)
+    assert boxy.get_potential_energy() == pytest.approx(free.get_potential_energy(), rel=1e-9)
+    np.testing.assert_allclose(boxy.get_forces(), free.get_forces(), atol=1e-9)
+
+
 def test_cp2k_input_says_what_was_asked() -> None:
     settings = Cp2kSettings(task="relax", cube=(-1, 2), density=True, n_lumo=7)
     text = input_text(RING, settings)

@@ -14,8 +14,12 @@ from numba import njit, prange
 _FLAGS = {"contract", "nsz"}
 
 
-@njit(cache=True, fastmath=_FLAGS, parallel=True)  # type: ignore[untyped-decorator]
-def apply_shifted(
+PARALLEL_FROM = (
+    15_000  # rows; below, threads cost more than they bring, on a busy machine much more
+)
+
+
+def _apply_shifted(
     indptr: Any,
     indices: Any,
     data: Any,
@@ -85,3 +89,12 @@ def apply_shifted(
         rest = z[i]
         for c in range(columns):
             row[c] = factor * row[c] + add * rest[c]
+
+
+_serial = njit(cache=True, fastmath=_FLAGS)(_apply_shifted)
+_threaded = njit(cache=True, fastmath=_FLAGS, parallel=True)(_apply_shifted)
+
+
+def apply_shifted(indptr: Any, *rest: Any) -> None:
+    """Fill ``out = factor * (H x - shift x) + add * z`` (see `_apply_shifted`), threaded if large."""
+    (_threaded if len(indptr) > PARALLEL_FROM else _serial)(indptr, *rest)

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 _FLAGS = {"reassoc", "contract", "nsz"}
 
 
-@njit(cache=True, fastmath=_FLAGS, parallel=True)  # type: ignore[untyped-decorator]
-def coulomb_open(x: Any, y: Any, z: Any, q: Any, potential: Any, fx: Any, fy: Any, fz: Any) -> None:
+PARALLEL_FROM = 1500  # atoms; below, threads cost more than they bring
+
+
+def _coulomb_open(
+    x: Any, y: Any, z: Any, q: Any, potential: Any, fx: Any, fy: Any, fz: Any
+) -> None:
     """Fill potential (q/r) and field (q d/r^3) at every charge of a finite body, direct sum.
 
     Parameters
@@ -61,6 +65,10 @@ def coulomb_open(x: Any, y: Any, z: Any, q: Any, potential: Any, fx: Any, fy: An
         fx[i] = gx
         fy[i] = gy
         fz[i] = gz
+
+
+_serial = njit(cache=True, fastmath=_FLAGS)(_coulomb_open)
+_threaded = njit(cache=True, fastmath=_FLAGS, parallel=True)(_coulomb_open)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -135,5 +143,6 @@ def coulomb(
     """Return potential (n,) and field (n, 3) at point charges, in charge over Å and over Å²."""
     x, y, z = (np.ascontiguousarray(positions[:, k], dtype=float) for k in range(3))
     out = np.empty((4, len(x)))
-    coulomb_open(x, y, z, np.ascontiguousarray(charges, dtype=float), *out)
+    fill = _threaded if len(x) > PARALLEL_FROM else _serial
+    fill(x, y, z, np.ascontiguousarray(charges, dtype=float), *out)
     return out[0], out[1:].T.copy()

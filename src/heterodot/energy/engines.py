@@ -47,14 +47,46 @@ def _xtb(method: str) -> Callable[..., Any]:
 
 def _chgnet(**options: Any) -> Any:
     dynamics = importlib.import_module("chgnet.model.dynamics")
-    return dynamics.CHGNetCalculator(use_device=options.pop("device", "cpu"), **options)
+    inner = dynamics.CHGNetCalculator(use_device=options.pop("device", "cpu"), **options)
+    return boxed(inner, vacuum=8.0)
+
+
+def boxed(calculator: Any, vacuum: float) -> Any:
+    """Return a calculator that puts finite bodies into a periodic box with empty space around.
+
+    For potentials that know crystals only and see no farther than the ``vacuum`` (Å) on each side.
+    """
+    from ase.calculators.calculator import Calculator, all_changes
+
+    class Boxed(Calculator):  # type: ignore[misc]
+        implemented_properties = ("energy", "free_energy", "forces", "stress")
+
+        def calculate(
+            self,
+            atoms: Any = None,
+            properties: Any = ("energy",),
+            system_changes: Any = all_changes,
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            body = self.atoms.copy()
+            if not any(body.pbc):
+                body.center(vacuum=vacuum)
+                body.pbc = True
+            body.calc = calculator
+            self.results["energy"] = float(body.get_potential_energy())
+            self.results["free_energy"] = self.results["energy"]
+            self.results["forces"] = body.get_forces()
+            if all(self.atoms.pbc):
+                self.results["stress"] = body.get_stress()
+
+    return Boxed()
 
 
 ENGINES: dict[str, Engine] = {
     "gfn1-xtb": Engine(
         "gfn1-xtb",
         "tblite",
-        "pip install tblite",
+        "pip install 'heterodot[xtb]'",
         "GFN1-xTB gives gaps of 0.02 to 0.24 eV for neutral CsPbX3 cubes and 0.05 eV for bulk PbS: "
         "do not use its orbitals, and check its geometries",
         _xtb("GFN1-xTB"),
@@ -62,7 +94,7 @@ ENGINES: dict[str, Engine] = {
     "gfn2-xtb": Engine(
         "gfn2-xtb",
         "tblite",
-        "pip install tblite",
+        "pip install 'heterodot[xtb]'",
         "GFN2-xTB gives gaps of 3.5 to 4.4 eV for every bulk CsPbX3, whatever X: its orbitals do "
         "not follow the halide",
         _xtb("GFN2-xTB"),
@@ -70,7 +102,7 @@ ENGINES: dict[str, Engine] = {
     "chgnet": Engine(
         "chgnet",
         "chgnet",
-        "pip install chgnet",
+        "pip install 'heterodot[mlip]'",
         "CHGNet makes the cells of our bulk phases 0.8 to 2.6 percent too large and was trained on "
         "bulk crystals: bare surfaces and interfaces are extrapolation; 4 to 7 CPU-s a force call "
         "at 1,000 atoms",
