@@ -25,12 +25,17 @@ class Start:
 
 
 def starts(
-    histograms: Sequence[Histogram], count: int, given: Sequence[float] | None, move: bool
+    histograms: Sequence[Histogram],
+    count: int,
+    given: Sequence[float] | None,
+    move: bool,
+    offset: float = 0.0,
 ) -> Start:
     """Return start values for ``count`` exponentials.
 
-    Traces are rebinned to about 200 bins and taken apart on two dozen lifetimes by non-negative
-    least squares; the weights found are gathered into ``count`` groups.
+    Traces are rebinned (finely over the response, ever more coarsely after it) and taken apart on
+    two dozen lifetimes by non-negative least squares; the weights found are gathered into
+    ``count`` groups. ``offset`` moves the response by so many bins, for another try.
     """
     from scipy.optimize import nnls
 
@@ -42,18 +47,18 @@ def starts(
     for h in histograms:
         assert h.irf is not None
         tail = h.irf[0] == 1.0
-        factor = max(1, h.counts.size // 220)
-        offset = 0.0 if tail or not move else _edge(h)
-        irf = shifted(h.irf, offset)[0]
+        move_by = 0.0 if tail or not move else _edge(h) + offset
+        irf = shifted(h.irf, move_by)[0]
         columns = np.stack([exponential(irf, h.width / tau)[0] for tau in grid])
-        n = h.counts.size // factor * factor
-        packed = columns[:, :n].reshape(grid.size, -1, factor).sum(axis=2)
-        y = h.counts[:n].reshape(-1, factor).sum(axis=1)
-        design = np.vstack([packed, np.full(y.size, float(factor))]).T
+        edges = _edges(irf)
+        packed = np.add.reduceat(columns, edges, axis=1)
+        y = np.add.reduceat(h.counts, edges)
+        sizes = np.diff(np.r_[edges, h.counts.size]).astype(float)
+        design = np.vstack([packed, sizes]).T
         weight = 1.0 / np.sqrt(np.maximum(y, max(1.0, 1e-4 * y.max())))
         found, _ = nnls(design * weight[:, None], y * weight, maxiter=2000)
         amounts.append((grid, found[:-1]))
-        shifts.append(offset)
+        shifts.append(move_by)
         backgrounds.append(float(found[-1]) or 0.3 * quiet_level(h.counts))
     summed = np.sum([a for _, a in amounts], axis=0)
     lifetimes = list(given) if given is not None else _gathered(grid, summed, count)
@@ -65,6 +70,19 @@ def starts(
             [max(float(a[nearest == k].sum()), 0.02 * total) for k in range(len(lifetimes))]
         )
     return Start(lifetimes, photons, shifts, backgrounds)
+
+
+def _edges(irf: Floats, fine: int = 80, coarse: int = 140) -> NDArray[np.int64]:
+    """Return first bins of groups: single bins over the response, then ever wider ones."""
+    n = irf.size
+    rise = np.cumsum(irf)
+    first = max(int(np.searchsorted(rise, 0.002 * rise[-1])) - 5, 0)
+    last = min(max(int(np.searchsorted(rise, 0.99 * rise[-1])) + 5, first + 10), n)
+    near = np.unique(np.linspace(first, last, min(fine, last - first + 1)).astype(int))
+    before = np.linspace(0, first, 6).astype(int)
+    after = last + np.geomspace(1, max(n - last, 2), coarse).astype(int)
+    edges = np.unique(np.r_[before, near, after])
+    return np.asarray(edges[edges < n], dtype=np.int64)
 
 
 def _edge(h: Histogram) -> float:

@@ -260,23 +260,52 @@ def pose(
         artefact = 0
     choices = (0, 3) if artefact == "auto" else (int(artefact),)
     posed: list[tuple[float, Problem]] = []
+    first: tuple[Parameter, ...] | None = None
     for count in choices:
         chosen = [replace(s, artefact=count if s.width else 0) for s in setups]
-        if posed:
-            small = _problem(thin, chosen, scheme, posed[0][1].parameters)
-        else:
+        if first is None:
             small = _posed(thin, chosen, scheme, instrument, given)
-        end = solve(small, max_evaluations=60, progress=silent)
+            first = small.parameters
+        else:
+            small = _problem(thin, chosen, scheme, first)
+        small, end = _from_widths(small, fixed=fwhm is not None)
+        values = small.values(end.x)
+        if not posed:
+            first = tuple(replace(p, value=values[p.name]) for p in small.parameters)
         n = small.projection.points
         # the Bayesian criterion of a Gaussian likelihood with the noise from the residual
         criterion = n * np.log(max(end.cost, 1e-300) / n) + np.log(n) * (
             small.projection.amplitudes_used + len(small.free)
         )
-        values = small.values(end.x)
         warm = tuple(replace(p, value=values[p.name]) for p in small.parameters)
-        whole = _problem(matrices, chosen, scheme, warm)
-        posed.append((float(criterion), whole))
+        posed.append((float(criterion), _problem(matrices, chosen, scheme, warm)))
     return min(posed, key=lambda pair: pair[0])[1]
+
+
+def _from_widths(small: Problem, fixed: bool) -> tuple[Problem, Descent]:
+    """Return where the thinned problem ends, from other widths too if it leaves more than noise.
+
+    A response that starts narrower than the sampling has no slope to leave by.
+    """
+    projection = small.projection
+    dof = projection.points - projection.amplitudes_used - len(small.free)
+    best: tuple[Problem, Descent] | None = None
+    widths = {s.width for s in projection.setups if s.width}
+    for factor in (1.0, 3.0, 7.0):
+        trial = replace(
+            small,
+            parameters=tuple(
+                replace(p, value=min(p.value * factor, 0.9 * p.high)) if p.name in widths else p
+                for p in small.parameters
+            ),
+        )
+        end = solve(trial, max_evaluations=60, progress=silent)
+        if best is None or end.cost < best[1].cost:
+            best = (trial, end)
+        if fixed or not widths or best[1].cost < 1.15 * dof:
+            break
+    assert best is not None
+    return best
 
 
 def _same_units(matrices: Sequence[Matrix]) -> None:
@@ -340,6 +369,8 @@ def _instrument(
         middle = float(np.round(0.5 * (m.wavelength[0] + m.wavelength[-1])))
         fine = float(np.median(np.sort(np.diff(m.time))[: max(3, m.time.size // 3)]))
         onset = Onset((time_zero, *[0.0] * order), fwhm or 4.0 * fine, middle)
+    # a response much narrower than the sampling cannot be seen
+    narrow = 0.3 * float(np.median(np.sort(np.diff(m.time))[: max(3, m.time.size // 3)]))
     names = [f"chirp_{n}{tag}" for n in range(1, order + 1)]
     powers = [unit, *(f"{unit}/(100 nm)^{n}" if n > 1 else f"{unit}/(100 nm)" for n in range(1, 9))]
     width = fwhm or onset.fwhm
@@ -357,8 +388,8 @@ def _instrument(
             f"irf_fwhm{tag}",
             width,
             unit,
-            low=0.02 * width,
-            high=max(50.0 * width, 1e-300),
+            low=min(narrow, 0.5 * width),
+            high=50.0 * width,
             fixed=fix_fwhm,
         ),
     ]
