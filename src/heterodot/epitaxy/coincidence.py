@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from heterodot.epitaxy.elasticity import ENERGY_UNIT, elastic_estimate
 from heterodot.epitaxy.planes import SurfaceMesh
 
 
@@ -52,8 +53,9 @@ def misfit_cost(
 ) -> NDArray[np.float64]:
     """Return the geometric figure of merit of coincidence cells, lower is better.
 
-    The first term is the elastic energy of a layer a few nanometers thick in units of that of one
-    percent of biaxial strain; the second grows as fewer lattice points coincide.
+    The elastic energy of a typical layer, in the unit of the score, plus the share of lattice
+    points that do not coincide, which stands for registry and bonding. It chooses among cells of
+    one rotation only.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def misfit_cost(
     density : (n,) array
         Fraction of lattice points of both meshes that coincide, 0 to 1.
     """
-    return np.asarray((stretches**2).sum(axis=1) / 2e-4 + 12.0 * (1.0 - density))
+    return np.asarray(elastic_estimate(stretches) / ENERGY_UNIT + (1.0 - density))
 
 
 def matches(

@@ -11,6 +11,9 @@ from heterodot.epitaxy.relationship import OrientationRelationship
 from heterodot.errors import InputError
 
 GPA = 160.2176634  # GPa in one eV/Å³, exact by the definition of the electronvolt
+ENERGY_UNIT = 0.05  # eV/Å²: 0.8 J/m², the size of an ionic surface energy; the unit of all scores
+THICKNESS = 30.0  # Å, of each strained layer
+TYPICAL_MODULUS, TYPICAL_POISSON = 50.0, 0.25  # GPa; stands in until elastic constants are known
 _PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -35,6 +38,23 @@ class SharedStrain:
     energy: float
     fraction_b: float
     thickness: float
+
+
+def elastic_estimate(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the misfit energy of two typical layers that share it equally, eV/Å², (...,).
+
+    Isotropic layers with ``TYPICAL_MODULUS``, each ``THICKNESS`` thick: what is used before the
+    elastic constants of a potential are at hand, good to a factor of two.
+
+    Parameters
+    ----------
+    stretches : (..., 2) array
+        ln of the principal stretches.
+    """
+    one, two = stretches[..., 0], stretches[..., 1]
+    square = one**2 + two**2 + 2.0 * TYPICAL_POISSON * one * two
+    modulus = TYPICAL_MODULUS / GPA / (1.0 - TYPICAL_POISSON**2)
+    return np.asarray(0.25 * THICKNESS * modulus * square)
 
 
 def isotropic_stiffness(modulus: float, poisson: float) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.epitaxy.coincidence import Match, matches
+from heterodot.epitaxy.elasticity import elastic_estimate
 from heterodot.epitaxy.layers import Side
 from heterodot.epitaxy.limits import check_bulk, check_effort, check_limits, nearest_beyond
 from heterodot.epitaxy.planes import (
@@ -25,7 +26,6 @@ from heterodot.epitaxy.planes import (
 )
 from heterodot.epitaxy.ranking import (
     bound_charges,
-    elastic_estimate,
     least_imbalance,
     numbered,
     score_of,
@@ -244,7 +244,7 @@ def search(
                 parts = {
                     "registry": ions,
                     "bonding": 0.0,
-                    "elastic": elastic_estimate(match.stretches),
+                    "elastic": float(elastic_estimate(match.stretches)),
                     "imbalance": least_imbalance(bound_a, bound_b),
                     "density": 1.0 / math.sqrt(lost[0] * lost[1]),
                     "cation_registry": cations,

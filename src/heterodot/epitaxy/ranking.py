@@ -21,6 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
+from heterodot.epitaxy.elasticity import (
+    ENERGY_UNIT,
+    THICKNESS,
+    TYPICAL_MODULUS,
+    TYPICAL_POISSON,
+)
 from heterodot.epitaxy.relationship import OrientationRelationship
 from heterodot.progress import Progress, silent
 
@@ -32,10 +38,7 @@ if TYPE_CHECKING:
 WEIGHT_REGISTRY = 0.5
 WEIGHT_BONDING = 0.5
 WEIGHT_DENSITY = 0.1
-ENERGY_UNIT = 0.05  # G, eV/Å²: 0.8 J/m², the size of an ionic surface energy
 POTENTIAL_UNIT = 1.0  # U, V: cost of compensating a unit of charge at the junction
-THICKNESS = 30.0  # Å, of each strained layer
-TYPICAL_MODULUS, TYPICAL_POISSON = 50.0, 0.25  # GPa; stands in until elastic constants are known
 
 
 def score_of(parts: dict[str, float]) -> float:
@@ -54,22 +57,6 @@ def score_of(parts: dict[str, float]) -> float:
         + parts["elastic"] / ENERGY_UNIT
         + parts["imbalance"] * POTENTIAL_UNIT / ENERGY_UNIT
     )
-
-
-def elastic_estimate(stretches: NDArray[np.float64]) -> float:
-    """Return the misfit energy of two isotropic layers that share it equally, eV/Å².
-
-    Parameters
-    ----------
-    stretches : (2,) array
-        ln of the principal stretches.
-    """
-    from heterodot.epitaxy.elasticity import GPA
-
-    one, two = (float(x) for x in stretches)
-    square = one**2 + two**2 + 2.0 * TYPICAL_POISSON * one * two
-    modulus = TYPICAL_MODULUS / GPA / (1.0 - TYPICAL_POISSON**2)
-    return 0.25 * THICKNESS * modulus * square
 
 
 def order(relation: OrientationRelationship) -> tuple[Any, ...]:
