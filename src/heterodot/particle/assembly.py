@@ -18,7 +18,15 @@ from heterodot.errors import InputError
 from heterodot.particle.charging import capping_of, neutralize
 from heterodot.particle.crystallite import carve
 from heterodot.particle.labels import assemble, with_interface_report
-from heterodot.particle.laying import Body, finish, lay, make_body, make_body_b, sink
+from heterodot.particle.laying import (
+    Body,
+    finish,
+    lay,
+    make_body,
+    make_body_b,
+    refuse_remnants,
+    sink,
+)
 from heterodot.particle.lengths import Size
 from heterodot.particle.named import Termination
 from heterodot.particle.particle import Particle
@@ -160,6 +168,8 @@ def build(
     step |= done
     inner = positions is not None
     step["neutralized"] = neutralize(blocks, capping, seed, inner=inner) if neutral else []
+    if len(blocks) > 1:
+        refuse_remnants(done["carved"], blocks)
     progress("labelling", 0.8)
     particle = assemble(blocks, texts, step, info)
     if len(blocks) > 1:

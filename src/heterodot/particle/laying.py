@@ -188,7 +188,9 @@ def lay(
         if on_facet:
             _trim(a, place, d_a + float(body_a.center @ place.normal), shape_b, center_b)
     completed = _whole(a, body_a.shape) + sum(_whole(b, body_b.shape) for b in others)
+    before = [len(k.filled()) for k in (a, *others)]
     done = meet([a, *others], capping)
+    done["carved"] = before
     done["completed"] = completed
     done["plane_height"] = height
     return [a, *others], done
@@ -258,9 +260,23 @@ def sink(
         a.empty(flat[shape_b.contains(own, 0.5)])
         others.append(b)
     completed = _whole(a, body_a.shape)
+    before = [len(k.filled()) for k in (a, *others)]
     done = meet([a, *others], capping)
+    done["carved"] = before
     done["completed"] = completed
     return [a, *others], done
+
+
+def refuse_remnants(before: list[int], blocks: list[Crystallite]) -> None:
+    """Refuse a join that ate up most of a domain."""
+    for count, block in zip(before, blocks, strict=True):
+        now = len(block.filled())
+        if now < 0.35 * count or now < 4:
+            raise InputError(
+                f"of {count} ions of {block.crystal.formula} only {now} hold together here",
+                place="interface",
+                remedy="choose another interface or relation, or make the domain larger",
+            )
 
 
 def _meets(body: Body, axis: Array, distance: float, place_: str) -> None:
