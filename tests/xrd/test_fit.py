@@ -194,7 +194,7 @@ def good() -> tuple[np.ndarray, np.ndarray]:
     ("change", "message"),
     [
         (lambda x, y: (np.radians(x), y), "radians"),
-        (lambda x, y: (x, np.where(np.arange(500) == 7, np.nan, y)), "not numbers"),
+        (lambda x, y: (x, np.where(np.arange(500) == 7, np.nan, y)), "not a number"),
         (lambda x, y: (x, y - 500), "negative"),
         (lambda x, y: (x[:10], y[:10]), "10 points"),
         (lambda x, y: (x + 150, y), "below 180"),

@@ -143,7 +143,7 @@ def _finite(x: Floats, y: Floats, where: str) -> None:
     bad = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))
     if len(bad):
         raise InputError(
-            f"{len(bad)} values are not numbers",
+            f"{len(bad)} value{' is not a number' if len(bad) == 1 else 's are not numbers'}",
             file=where,
             place=f"point {bad[0] + 1}",
             remedy="remove those lines or export the file again",
@@ -179,7 +179,7 @@ def _sigma(
     if y.min() < 0:
         if whole or y.min() < -0.05 * y.max():
             raise InputError(
-                f"{int((y < 0).sum())} counts are negative (lowest {y.min():g})",
+                f"it has negative counts ({int((y < 0).sum())}, lowest {y.min():g})",
                 file=where,
                 place="intensity",
                 remedy="give counts as recorded, without background subtracted",
