@@ -82,13 +82,17 @@ def errors_of(
     while keep:
         index = np.ix_(keep, keep)
         unit = np.sqrt(diagonal[keep])
-        values, vectors = np.linalg.eigh(end.curvature[index] / np.outer(unit, unit))
+        with np.errstate(all="ignore"):
+            scaled = end.curvature[index] / np.outer(unit, unit)
+        none = np.full(scaled.shape, np.nan)
+        values, vectors = np.linalg.eigh(scaled) if np.isfinite(scaled).all() else (none[0], none)
         if values[0] > SINGULAR * max(values[-1], 1.0):
             inverse = (vectors / values) @ vectors.T / np.outer(unit, unit)
             covariance[index] = scale * inverse
             break
         weight = np.abs(vectors[:, 0])
         lost = [keep[i] for i in np.flatnonzero(weight > 0.1 * weight.max())]
+        lost = lost or list(keep)  # a curvature that is not a number determines nothing
         together = ", ".join(names[k] for k in lost)
         for k in lost:
             notes[k] = f"not determined by the data (only a combination of {together} is)"

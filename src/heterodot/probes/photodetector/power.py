@@ -53,7 +53,7 @@ def power_series(
     """Return exponent and linear dynamic range of a series of powers.
 
     The linear stretch is the longest run of neighboring powers over which the responsivity stays
-    within ``tolerance`` of its median there. Its ends are measured points, so that the range is a
+    within ``tolerance`` of the middle of its span there. Its ends are measured points, so that the range is a
     lower bound where the series begins or ends inside it, which is said.
 
     Parameters
@@ -141,14 +141,15 @@ def _exponent(power: Array, current: Array, sigma: Array | None) -> Value:
 
 
 def _longest_constant(response: Array, tolerance: float) -> tuple[int, int]:
+    """Return first and last point of the longest run within ``tolerance`` of its middle."""
     best = (0, 0)
-    for i in range(len(response)):
-        for j in range(len(response) - 1, i - 1, -1):
-            if j - i <= best[1] - best[0]:
-                break
-            part = response[i : j + 1]
-            middle = np.median(part)
-            if np.all(np.abs(part - middle) <= tolerance * abs(middle)):
-                best = (i, j)
-                break
+    for first in range(len(response)):
+        if len(response) - first <= best[1] - best[0] + 1:
+            break
+        high = np.maximum.accumulate(response[first:])
+        low = np.minimum.accumulate(response[first:])
+        outside = np.flatnonzero(high - low > tolerance * np.abs(high + low))
+        last = first + (int(outside[0]) if len(outside) else len(high)) - 1
+        if last - first > best[1] - best[0]:
+            best = (first, last)
     return best
