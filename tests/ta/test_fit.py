@@ -285,6 +285,10 @@ def test_bad_data_are_refused():
         fit(changed(m, values=np.full(m.data.shape, np.nan)), 2)
     with pytest.raises(InputError, match="no delay before time zero"):
         fit(changed(m, TIME + 2.0), 2)
+    with pytest.raises(InputError, match="seems wrong"):
+        fit(changed(m, TIME * 1e3, unit="s"), 2)
+    with pytest.raises(InputError, match="no time"):
+        fit(changed(m, unit="nm"), 2)
     with pytest.raises(InputError, match="the delays in ns"):
         fit(changed(m, unit="ns"), read_scheme(TRANSFER))
     with pytest.raises(InputError, match="no parameter"):

@@ -110,6 +110,7 @@ def prepare(
     time_unit = str(data[time_dim].attrs.get("units") or "ps")
     wavelength = _nanometres(data[spectral_dim], where)
     _check_time(t, where)
+    _check_unit(t, time_unit, where)
     if cube.ndim == 3:
         values, given = _repeats(cube, notes)
         sigma = given if sigma is None else sigma
@@ -227,6 +228,24 @@ def _check_time(t: Floats, where: str) -> None:
         k = int(np.flatnonzero(steps == 0)[0])
         raise InputError(
             f"delay {t[k]:g} comes twice", place=where, remedy="average or remove repeats"
+        )
+
+
+def _check_unit(t: Floats, unit: str, where: str) -> None:
+    """Refuse delays that no pump-probe line or flash can have."""
+    try:
+        step = float(np.median(np.diff(t))) * convert(1.0, unit, "ps") if t.size > 1 else 1.0
+    except InputError as error:
+        raise InputError(
+            f"the delays are in '{unit}', which is no time",
+            place=where,
+            remedy="give the unit of the delays, e.g. ps",
+        ) from error
+    if step > 1e13 or step < 1e-5:
+        raise InputError(
+            f"steps of {step:.3g} ps between delays cannot be; the unit '{unit}' seems wrong",
+            place=where,
+            remedy="correct the unit of the delays",
         )
 
 
