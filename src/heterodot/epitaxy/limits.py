@@ -110,29 +110,45 @@ def nearest_beyond(
     max_strain: float,
 ) -> str:
     """Return which limit to loosen, and by how much, to get at least one match."""
+    area = strain = math.inf
+    for factor in (1.5, 2.0, 4.0, 8.0, 16.0):
+        if math.isinf(strain):
+            wide = min(max_strain * factor, 0.25)
+            strain = _least(meshes_a, meshes_b, max_area, wide)[1]
+        if math.isinf(area):
+            large = min(max_area * factor, max(1500.0, max_area))
+            area = _least(meshes_a, meshes_b, large, max_strain)[0]
+    options = []
+    if math.isfinite(strain):
+        # rounded up, so that the number printed is enough
+        options.append(f"allow a strain of {math.ceil(1000 * strain - 1e-9) / 10:g} %")
+    if math.isfinite(area):
+        options.append(f"allow an area of {math.ceil(area):d} Å²")
+    if options:
+        return " or ".join(options)
+    for wide in (0.03, 0.06, 0.12, 0.25):
+        area, strain = _least(meshes_a, meshes_b, 800.0, wide)
+        if math.isfinite(area):
+            return f"allow an area of {math.ceil(area):d} Å² with a strain of {100 * wide:.2g} %"
+    return "raise the index and both limits"
+
+
+def _least(
+    meshes_a: Sequence[SurfaceMesh],
+    meshes_b: Sequence[SurfaceMesh],
+    max_area: float,
+    max_strain: float,
+) -> tuple[float, float]:
+    """Smallest area (Å², either side) and smallest strain of any match within limits, or inf."""
     from heterodot.epitaxy._kernels import coincidences
 
     area = strain = math.inf
-    for factor in (1.5, 2.0, 4.0):
-        for a in meshes_a:
-            for b in meshes_b:
-                if math.isinf(strain):
-                    wide = min(max_strain * factor * 2.0, 0.3)
-                    _, found = coincidences(a.flat, b.flat, max_area, math.log1p(wide))
-                    for row in found:
-                        strain = min(strain, math.expm1(float(np.abs(row[1:3]).max())))
-                if math.isinf(area):
-                    cells, found = coincidences(
-                        a.flat, b.flat, min(max_area * factor, 4000.0), math.log1p(max_strain)
-                    )
-                    for cell, row in zip(cells, found, strict=True):
-                        upper = abs(cell[4] * cell[7] - cell[5] * cell[6]) * b.area
-                        area = min(area, max(float(row[3]), float(upper)))
-        if math.isfinite(area) and math.isfinite(strain):
-            break
-    options = []
-    if math.isfinite(strain):
-        options.append(f"allow a strain of {100 * strain:.2g} %")
-    if math.isfinite(area):
-        options.append(f"allow an area of {math.ceil(area):d} Å²")
-    return " or ".join(options) or "raise the index and both limits"
+    for a in meshes_a:
+        for b in meshes_b:
+            cells, found = coincidences(a.flat, b.flat, max_area, math.log1p(max_strain))
+            if len(cells) == 0:
+                continue
+            upper = np.abs(cells[:, 4] * cells[:, 7] - cells[:, 5] * cells[:, 6]) * b.area
+            area = min(area, float(np.maximum(found[:, 3], upper).min()))
+            strain = min(strain, float(np.expm1(np.abs(found[:, 1:3]).max(axis=1)).min()))
+    return area, strain
