@@ -20,6 +20,7 @@ from heterodot.progress import Progress, silent
 
 BLOCK = 6  # spinors a step; covers four equivalent valleys and fourfold levels of cubes
 GROWTH = 9.0  # exponent of the filter's amplification at the center of the gap
+DENSE = 1100  # up to this many spin orbitals LAPACK does it all
 SMALL = 20_000  # orbitals up to which filter and images are kept in double precision
 LARGEST = 78  # most spinors in the space before it is restarted
 
@@ -135,7 +136,7 @@ def edge_states(
     """
     n = len(hamiltonian)
     pairs = min((n_states + 1) // 2, n)
-    if 2 * n <= 1100 or 4 * pairs >= n:
+    if 2 * n <= DENSE or 4 * pairs >= n:
         return _dense_states(hamiltonian, 2 * pairs, center)
     solver = _Krylov(hamiltonian, center, pairs, width, seed)
     best = np.inf
