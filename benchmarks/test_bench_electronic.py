@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from heterodot.electronic import levels_of_shape, transfer
+from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.poisson import Dielectric, self_energy
-from heterodot.electronic.shape import cube_and_cap
 from heterodot.electronic.size_map import pure
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from heterodot.electronic.confinement import Barrier, cells, kinetic, solve_on
+from heterodot.electronic.ideal import box, core_shell, sphere
 from heterodot.electronic.materials import Carrier
-from heterodot.electronic.shape import box, core_shell, sphere
 from heterodot.errors import InputError
 
 from .wells import UNIT, core_shell_level, slab_level, sphere_level

@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heterodot.catalog import crystal
 from heterodot.electronic import (
@@ -17,7 +19,8 @@ from heterodot.electronic import (
     robustness,
 )
 from heterodot.electronic.alignment import classify
-from heterodot.electronic.shape import box, cube_and_cap, rasterize, sphere
+from heterodot.electronic.ideal import box, cube_and_cap, sphere
+from heterodot.electronic.shape import rasterize
 from heterodot.electronic.size_map import pure, size_map
 from heterodot.errors import InputError
 from heterodot.particle import Domain, Particle
@@ -300,3 +303,12 @@ def test_a_charged_particle_is_said(heterostructure):
     found = levels(heterostructure, spacing=2.4, states=1, coulomb=False)
     assert heterostructure.net_charge != 0
     assert any("carries" in text for text in found.warnings)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_type_does_not_depend_on_names(electron, hole):
+    here = classify({"a": electron, "b": 1 - electron}, {"a": hole, "b": 1 - hole})[0]
+    there = classify({"b": electron, "a": 1 - electron}, {"b": hole, "a": 1 - hole})[0]
+    assert here == there
+    # exchanging electron and hole keeps the type too
+    assert classify({"a": hole, "b": 1 - hole}, {"a": electron, "b": 1 - electron})[0] == here

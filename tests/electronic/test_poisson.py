@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from heterodot.electronic.ideal import core_shell, sphere
 from heterodot.electronic.poisson import Dielectric, coulomb, self_energy
-from heterodot.electronic.shape import core_shell, sphere
 
 from .wells import COULOMB, own_image
 

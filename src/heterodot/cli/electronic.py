@@ -86,7 +86,7 @@ def electronic(
 
     \b
     Example:
-      heterodot build CsPbCl3 PbS --out particle.xyz
+      heterodot build --a CsPbCl3 --size-a "3.4 nm" --b PbS --shape-b cuboctahedron --size-b "3.0 nm" --match 1 -o particle.xyz
       heterodot electronic particle.xyz --figure levels.svg
       heterodot electronic --map CsPbBr3 PbS --cap-sizes 2.4,3,4nm --figure map.svg
     """

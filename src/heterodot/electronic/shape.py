@@ -7,12 +7,11 @@ of two fields tells the domains apart. Nothing is assumed of facets or of how th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from heterodot.errors import InputError
 
@@ -52,6 +51,7 @@ class Shape:
 
     Examples
     --------
+    >>> from heterodot.electronic.ideal import sphere
     >>> ball = sphere("PbS", 30.0, spacing=1.0)
     >>> round(ball.volume("PbS") / (np.pi / 6 * 30**3), 2)
     1.0
@@ -174,11 +174,11 @@ def rasterize(particle: Particle, spacing: float | None = None, *, points: int =
     _refuse_overlap(position)
     reach = 3.0 + MARGIN
     low, high = position.min(axis=0) - reach, position.max(axis=0) + reach
-    spacing, counts, origin = _lattice(low, high, spacing, points)
+    spacing, counts, origin = lattice(low, high, spacing, points)
     parts = _parts(spacing)
     fields = _smooth_volumes(position, kind, owned, origin, spacing, counts, parts)
     depth, weights = _levels_of(fields, float(owned[kind].sum()), spacing / parts)
-    shape = _body(tuple(d.name for d in particle.domains), depth, weights, spacing, origin, parts)
+    shape = body_of(tuple(d.name for d in particle.domains), depth, weights, spacing, origin, parts)
     check_resolution(shape)
     return shape
 
@@ -188,7 +188,7 @@ def _parts(spacing: float) -> int:
     return max(1, int(np.ceil(spacing / 0.8)))
 
 
-def _lattice(
+def lattice(
     low: NDArray[np.float64], high: NDArray[np.float64], spacing: float | None, points: int
 ) -> tuple[float, tuple[int, int, int], NDArray[np.float64]]:
     """Return spacing, numbers of voxels and center of the first one for a box."""
@@ -197,7 +197,7 @@ def _lattice(
     return step, counts, (low + high) / 2 - step * (np.array(counts) - 1) / 2
 
 
-def _body(
+def body_of(
     names: tuple[str, ...],
     depth: Field,
     weights: Field,
@@ -383,138 +383,3 @@ def _levels_of(fields: Field, volume: float, spacing: float) -> tuple[Field, Fie
             weights[k] = np.clip(0.5 + lead / np.maximum(rise, 1e-3) / spacing, 0, 1)
         weights /= np.maximum(weights.sum(axis=0), 1e-6)
     return depth, weights
-
-
-# ---------------------------------------------------------------- ideal shapes
-
-Distance = Callable[[Any, Any, Any], Any]
-
-
-def from_distances(
-    distances: Sequence[tuple[str, Distance]],
-    low: ArrayLike,
-    high: ArrayLike,
-    spacing: float | None = None,
-    *,
-    points: int = POINTS,
-) -> Shape:
-    """Return the shape of bodies given by signed distances (negative inside).
-
-    Parameters
-    ----------
-    distances : sequence of (name, function)
-        Functions of x, y, z in Å. Where bodies overlap, the later one fills the space.
-    low, high : (3,) arrays
-        Corners of the box that holds all bodies, Å.
-    spacing, points
-        As in `rasterize`.
-    """
-    low = np.asarray(low, dtype=float) - MARGIN
-    high = np.asarray(high, dtype=float) + MARGIN
-    spacing, counts, origin = _lattice(low, high, spacing, points)
-    parts = 2 if spacing > 0.6 else 1
-    fine = spacing / parts
-    axes = [
-        origin[k] - (spacing - fine) / 2 + fine * np.arange(parts * counts[k]) for k in range(3)
-    ]
-    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
-    full = tuple(parts * n for n in counts)
-    depths = [np.broadcast_to(-np.asarray(f(x, y, z)), full) for _, f in distances]
-    depth = np.max(depths, axis=0).astype(np.float32)
-    weights = np.zeros((len(distances), *full), dtype=np.float32)
-    left = np.ones(full, dtype=np.float32)
-    for k in reversed(range(len(distances))):
-        mine = np.clip(0.5 + depths[k] / fine, 0, 1) if k else np.ones(full)
-        weights[k] = left * mine
-        left = left - weights[k]
-    shape = _body(tuple(n for n, _ in distances), depth, weights, spacing, origin, parts)
-    check_resolution(shape)
-    return shape
-
-
-def sphere(name: str, diameter: float, spacing: float | None = None, **options: Any) -> Shape:
-    """Return a sphere of one material, ``diameter`` in Å."""
-    radius = _length(diameter) / 2
-    return from_distances([(name, ball(radius))], [-radius] * 3, [radius] * 3, spacing, **options)
-
-
-def box(name: str, edges: Sequence[float], spacing: float | None = None, **options: Any) -> Shape:
-    """Return a cuboid of one material, three ``edges`` in Å."""
-    half = np.array([_length(edge) for edge in edges]) / 2
-    return from_distances([(name, block(half))], -half, half, spacing, **options)
-
-
-def core_shell(
-    core: str,
-    shell: str,
-    core_diameter: float,
-    diameter: float,
-    spacing: float | None = None,
-    **options: Any,
-) -> Shape:
-    """Return a sphere with a concentric core, diameters in Å."""
-    inner, outer = _length(core_diameter) / 2, _length(diameter) / 2
-    around = without(ball(outer), ball(inner))
-    return from_distances(
-        [(core, ball(inner)), (shell, around)], [-outer] * 3, [outer] * 3, spacing, **options
-    )
-
-
-def cube_and_cap(
-    cube: str,
-    cap: str,
-    edge: float,
-    diameter: float,
-    spacing: float | None = None,
-    *,
-    sunk: float = 0.25,
-    **options: Any,
-) -> Shape:
-    """Return a cube with a truncated sphere on its +x face, the usual mushroom or Janus shape.
-
-    Parameters
-    ----------
-    cube, cap : str
-        Materials.
-    edge, diameter : float
-        Of the cube and of the sphere, Å.
-    sunk : float
-        How much of the sphere's diameter is cut off by the face (0.5 makes a hemisphere).
-    """
-    half, radius = _length(edge) / 2, _length(diameter) / 2
-    center = half + radius * (1 - 2 * sunk)
-    flat = block(np.full(3, half))
-    round_part = without(ball(radius, (center, 0.0, 0.0)), flat)
-    wide = max(half, radius)
-    return from_distances(
-        [(cube, flat), (cap, round_part)],
-        [-half, -wide, -wide],
-        [max(half, center + radius), wide, wide],
-        spacing,
-        **options,
-    )
-
-
-def ball(radius: float, center: Sequence[float] = (0.0, 0.0, 0.0)) -> Distance:
-    """Return the signed distance to a sphere."""
-    cx, cy, cz = center
-    return lambda x, y, z: np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) - radius
-
-
-def without(body: Distance, hole: Distance) -> Distance:
-    """Return the signed distance to what is left of a body without another."""
-    return lambda x, y, z: np.maximum(body(x, y, z), -hole(x, y, z))
-
-
-def block(half: NDArray[np.float64], center: Sequence[float] = (0.0, 0.0, 0.0)) -> Distance:
-    """Return the signed distance to a cuboid (largest excess along its axes)."""
-    cx, cy, cz = center
-    return lambda x, y, z: np.maximum(
-        np.maximum(abs(x - cx) - half[0], abs(y - cy) - half[1]), abs(z - cz) - half[2]
-    )
-
-
-def _length(number: float) -> float:
-    if not np.isfinite(number) or number <= 0:
-        raise InputError(f"{number} Å is not a size", remedy="give a positive length in Å")
-    return float(number)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from heterodot.catalog import crystal
 from heterodot.electronic.alignment import alignment
+from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.levels import levels_of_shape
 from heterodot.electronic.materials import Material, Overrides, material, medium
-from heterodot.electronic.shape import cube_and_cap
 from heterodot.errors import InputError
 from heterodot.particle import Domain
 from heterodot.progress import Progress, silent

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from heterodot.electronic.ideal import box, sphere
 from heterodot.electronic.levels import levels_of_shape
 from heterodot.electronic.materials import Overrides
-from heterodot.electronic.shape import box, sphere
 from heterodot.electronic.size_map import pure
 from heterodot.errors import InputError, nearest
 from heterodot.units import Value

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.electronic.transfer import hbar_ev_ps
+from heterodot.electronic.rates import hbar_ev_ps
 from heterodot.errors import InputError
 from heterodot.files import read_text
 from heterodot.units import Value
@@ -289,7 +289,7 @@ def populations(rates: Array, start: Array, times: Array) -> Array:
     Parameters
     ----------
     rates : (n, n) array
-        1/ps; columns lose, rows gain (see `heterodot.electronic.transfer.rate_matrix`).
+        1/ps; columns lose, rows gain (see `heterodot.electronic.rates.rate_matrix`).
     start : (n,) array
     times : (n_times,) array
         ps.

@@ -3,8 +3,8 @@
 Donor and acceptor states are had from the levels of the whole particle by diagonalizing the
 projector on the acceptor's domain among them (fragment charge difference, Voityuk and Rosch, J.
 Chem. Phys. 117, 5607 (2002)); what is left off the diagonal of the Hamiltonian is their coupling.
-Rates: Marcus and Sutin, Biochim. Biophys. Acta 811, 265 (1985); Jortner, J. Chem. Phys. 64, 4860
-(1976) with thermal quanta; adiabatic limit after Zusman, Chem. Phys. 49, 295 (1980).
+Rates are those of `heterodot.electronic.rates`, with the adiabatic limit after Zusman, Chem. Phys.
+49, 295 (1980).
 
 Trust: couplings rest on a smooth interface and driving forces on bulk offsets, so that a rate is
 good to an order of magnitude; the band says so. Trends with size are better than that.
@@ -12,8 +12,6 @@ good to an order of magnitude; the band says so. Trends with size are better tha
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,108 +21,12 @@ from numpy.typing import NDArray
 from heterodot.catalog import lookup
 from heterodot.electronic.exciton import polar_relaxation
 from heterodot.electronic.levels import Levels
+from heterodot.electronic.rates import jortner_rate, marcus_rate, require_positive
 from heterodot.electronic.shape import halved
 from heterodot.errors import InputError, NotFoundError
 from heterodot.units import Value
 
 Array = NDArray[np.float64]
-
-
-@functools.cache
-def hbar_ev_ps() -> float:
-    """Return the reduced Planck constant in eV ps."""
-    from scipy.constants import elementary_charge, hbar
-
-    return float(hbar / elementary_charge * 1e12)
-
-
-@functools.cache
-def boltzmann_ev() -> float:
-    """Return the Boltzmann constant in eV/K."""
-    from scipy.constants import Boltzmann, elementary_charge
-
-    return float(Boltzmann / elementary_charge)
-
-
-def marcus_rate(
-    coupling: float, driving: float, reorganization: float, temperature: float
-) -> float:
-    """Return Marcus's nonadiabatic rate, 1/ps.
-
-    Parameters
-    ----------
-    coupling : float
-        eV.
-    driving : float
-        Free energy of the reaction, eV; negative downhill.
-    reorganization : float
-        eV.
-    temperature : float
-        K.
-
-    Examples
-    --------
-    >>> fastest = marcus_rate(0.01, -0.2, 0.2, 300)
-    >>> fastest > marcus_rate(0.01, -0.6, 0.2, 300)  # inverted region
-    True
-    """
-    _require_positive(reorganization, "reorganization energy", "eV")
-    _require_positive(temperature, "temperature", "K")
-    thermal = boltzmann_ev() * temperature
-    barrier = (reorganization + driving) ** 2 / (4 * reorganization)
-    density = np.exp(-barrier / thermal) / np.sqrt(4 * np.pi * reorganization * thermal)
-    return float(2 * np.pi / hbar_ev_ps() * coupling**2 * density)
-
-
-def jortner_rate(
-    coupling: float,
-    driving: float,
-    classical: float,
-    quantum: float,
-    phonon: float,
-    temperature: float,
-) -> float:
-    """Return the rate with one quantized mode (thermal quanta) and a classical rest, 1/ps.
-
-    Parameters
-    ----------
-    coupling, driving : float
-        eV.
-    classical, quantum : float
-        Reorganization energies of the classical rest and of the mode, eV.
-    phonon : float
-        Quantum of the mode, eV.
-    temperature : float
-        K.
-
-    Notes
-    -----
-    Goes over into `marcus_rate` of the summed reorganization energies for a soft mode, and into
-    Jortner's sum over quanta ``exp(-S) S^n/n!`` for a stiff one.
-    """
-    from scipy.special import ive
-
-    _require_positive(classical, "classical reorganization energy", "eV")
-    _require_positive(phonon, "phonon energy", "eV")
-    _require_positive(temperature, "temperature", "K")
-    thermal = boltzmann_ev() * temperature
-    strength = max(quantum, 0.0) / phonon
-    filled = 1 / np.expm1(phonon / thermal)
-    argument = 2 * strength * np.sqrt(filled * (filled + 1))
-    reach = int(np.ceil(max(20, 3 * strength * (2 * filled + 1) + abs(driving) / phonon)))
-    quanta = np.arange(-reach, reach + 1)
-    # I_m(x) exp(-S (2n+1)) ((n+1)/n)^(m/2) in logarithms, I_m scaled by exp(-x)
-    scaled = ive(quanta, argument)
-    power = np.where(scaled > 0, np.log(np.where(scaled > 0, scaled, 1.0)), -np.inf)
-    power += argument - strength * (2 * filled + 1) + quanta * phonon / (2 * thermal)
-    barrier = (classical + driving + quanta * phonon) ** 2 / (4 * classical * thermal)
-    density = np.exp(power - barrier).sum() / np.sqrt(4 * np.pi * classical * thermal)
-    return float(2 * np.pi / hbar_ev_ps() * coupling**2 * density)
-
-
-def _require_positive(number: float, what: str, unit: str) -> None:
-    if not (np.isfinite(number) and number > 0):
-        raise InputError(f"{number} {unit} is not a {what}", remedy="give a positive number")
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,7 +293,7 @@ def transfer(
     """
     if len(levels.domains) < 2:
         raise InputError("transfer needs two domains", place=", ".join(levels.domains))
-    _require_positive(temperature, "temperature", "K")
+    require_positive(temperature, "temperature", "K")
     if not 0 < classical_share <= 1:
         raise InputError(f"{classical_share} is not a share", remedy="give 0.05 to 1")
     donor, acceptor = _ends(levels, carrier, donor, acceptor)
@@ -405,10 +307,10 @@ def transfer(
     driving = states.acceptor_energies - states.donor_energies[0] + _coulomb_change(levels, states)
     if reorganization is None:
         reorganization = _lattice_reorganization(levels, states, warnings)
-    _require_positive(reorganization, "reorganization energy", "eV")
+    require_positive(reorganization, "reorganization energy", "eV")
     if phonon is None:
         phonon = _phonon(levels, donor, acceptor, warnings)
-    _require_positive(phonon, "phonon energy", "eV")
+    require_positive(phonon, "phonon energy", "eV")
     inputs = _Inputs(
         driving, states.coupling[0], reorganization, phonon, classical_share, temperature
     )
@@ -538,47 +440,3 @@ def _band(inputs: _Inputs, spread: float, samples: int, seed: int) -> tuple[floa
         found.append(float(_rates(drawn).sum()))
     low, middle, high = np.quantile(found, [0.16, 0.5, 0.84])
     return float(low), float(middle), float(high)
-
-
-def rate_matrix(
-    electron: float, hole: float, lifetimes: Mapping[str, float]
-) -> tuple[tuple[str, ...], Array]:
-    """Return species and rate matrix of a two-domain particle after excitation of the donor.
-
-    Parameters
-    ----------
-    electron, hole : float
-        Transfer rates, 1/ps (zero where a carrier stays).
-    lifetimes : mapping of species to float
-        ps, of any of ``"donor pair"``, ``"electron crossed"``, ``"hole crossed"``,
-        ``"acceptor pair"``; species without one do not decay.
-
-    Returns
-    -------
-    tuple of str
-        The four species.
-    (4, 4) array
-        ``dN/dt = K N``, 1/ps, as target models of transient absorption use it.
-
-    Examples
-    --------
-    >>> names, matrix = rate_matrix(1.0, 0.1, {"acceptor pair": 1000.0})
-    >>> float(matrix[:, 3].sum())
-    -0.001
-    """
-    names = ("donor pair", "electron crossed", "hole crossed", "acceptor pair")
-    unknown = set(lifetimes) - set(names)
-    if unknown:
-        raise InputError(
-            f"'{sorted(unknown)[0]}' is no species", remedy=f"choose among {', '.join(names)}"
-        )
-    if electron < 0 or hole < 0 or any(t <= 0 for t in lifetimes.values()):
-        raise InputError("rates and lifetimes must be positive", place="rate_matrix")
-    matrix = np.zeros((4, 4))
-    for source, target, rate in ((0, 1, electron), (0, 2, hole), (1, 3, hole), (2, 3, electron)):
-        matrix[target, source] += rate
-        matrix[source, source] -= rate
-    for k, name in enumerate(names):
-        if name in lifetimes:
-            matrix[k, k] -= 1 / lifetimes[name]
-    return names, matrix
