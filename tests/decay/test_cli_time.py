@@ -180,3 +180,25 @@ def test_convert_round_trip(ta_files):
     again = Measurement.read(out)
     assert again.kind == "ta"
     assert again.data.shape == (90, 16)
+
+
+def test_streak_image_is_summed_over_a_band(tmp_path):
+    import xarray as xr
+
+    counts, irf = simulate([3.0], [1.0], counts=1e5, bins=300, width=0.06, seed=3)
+    nm = np.arange(500.0, 530.0, 10.0)
+    cube = np.stack([0 * counts.data.values, counts.data.values, 7 + 0 * counts.data.values], 1)
+    data = xr.DataArray(
+        cube,
+        dims=("time", "wavelength"),
+        coords={"time": counts.data.time, "wavelength": ("wavelength", nm, {"units": "nm"})},
+        attrs={"units": "count"},
+    )
+    Measurement(data, "decay").write(tmp_path / "streak.nc")
+    irf.write(tmp_path / "irf.nc")
+    common = ["fit", "decay", tmp_path / "streak.nc", "--irf", tmp_path / "irf.nc", "-n", 1]
+    found = json.loads(run(*common, "--sum", "505:515", "--json", "-q").stdout)
+    tau = found["parameters"]["tau_1"]
+    assert abs(tau["value"] - 3.0) < 4 * tau["error"]
+    with pytest.raises(Exception, match="no wavelength lies in"):
+        run(*common, "--sum", "600:700")

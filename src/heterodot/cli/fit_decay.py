@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     "--bin-width", help="Width of a channel, e.g. '4 ps', where the file counts channels."
 )
 @click.option("--sample", help="Name or number of the trace where a file holds several.")
+@click.option("--sum", "summed", help="Sum a streak image over wavelengths, e.g. 505:525.")
 @click.option("--together", is_flag=True, help="Fit all traces of the file with shared lifetimes.")
 @click.option("--background", type=float, help="Hold the background at this, counts a bin.")
 @click.option("--scatter", is_flag=True, help="Add a part that follows the response.")
@@ -63,6 +64,7 @@ def decay(
     window: str | None,
     bin_width: str | None,
     sample: str | None,
+    summed: str | None,
     together: bool,
     background: float | None,
     scatter: bool,
@@ -84,6 +86,8 @@ def decay(
     from heterodot.errors import InputError
 
     measured = _load(console, file, bin_width)
+    if summed is not None:
+        measured = _summed(measured, summed, file)
     response = None if irf is None else _one(_load(console, irf, bin_width), None, irf)
     limits = between(window, "--window")
     if model == "map":
@@ -186,6 +190,33 @@ def _one(measured: Measurement, sample: str | None, path: str) -> Measurement:
             f"has no trace '{sample}'", file=path, remedy=f"choose among {', '.join(names[:8])}"
         )
     return replace(measured, data=data.isel(sample=index, drop=True))
+
+
+def _summed(measured: Measurement, text: str, path: str) -> Measurement:
+    """Return a streak image's trace, summed over a range of its other axis."""
+    from dataclasses import replace
+
+    from heterodot.errors import InputError
+
+    limits = between(text, "--sum")
+    assert limits is not None
+    data = measured.data
+    others = [d for d in data.dims if d != "time" and data[d].dtype.kind in "fiu"]
+    if len(others) != 1:
+        raise InputError("holds no axis to sum over", file=path, place="--sum")
+    axis = data[others[0]]
+    inside = (axis.values >= limits[0]) & (axis.values <= limits[1])
+    if not inside.any():
+        raise InputError(
+            f"no {others[0]} lies in {text}",
+            file=path,
+            place="--sum",
+            remedy=f"it runs from {axis.values.min():g} to {axis.values.max():g}",
+        )
+    trace = data.isel({others[0]: inside}).sum(str(others[0]))
+    trace.attrs = data.attrs
+    trace["time"].attrs = data["time"].attrs
+    return replace(measured, data=trace)
 
 
 def _all(measured: Measurement) -> dict[str, Measurement]:

@@ -108,7 +108,7 @@ def _trace(measurement: Measurement) -> tuple[Floats, Floats, str, str]:
         raise InputError(
             f"has axes {', '.join(map(str, data.dims)) or 'none'}, not one of time",
             place=where,
-            remedy="pick one trace, or fit the traces together",
+            remedy="pick or sum to one trace, or fit the traces together",
         )
     axis = data[dims[0]]
     unit = str(axis.attrs.get("units") or "")
