@@ -169,3 +169,22 @@ def test_a_medium_below_the_band_is_refused():
         run(shape, [band(0.2)], -1.0)
     with pytest.raises(InputError, match="states"):
         run(shape, [band(0.2)], 3.0, states=0)
+
+
+def test_deposit_equals_the_obvious_sum():
+    from heterodot.electronic._kernels import deposit
+
+    generator = np.random.default_rng(4)
+    points = generator.uniform(-1, 7, (50, 3))
+    grid = np.zeros((6, 6, 6))
+    deposit(grid, points, 2.5)
+    slow = np.zeros_like(grid)
+    for x in points:
+        low = np.floor(x).astype(int)
+        if (low < 0).any() or (low + 1 > 5).any():
+            continue
+        for corner in np.ndindex(2, 2, 2):
+            weight = np.prod([u if c else 1 - u for u, c in zip(x - low, corner, strict=True)])
+            slow[tuple(low + corner)] += 2.5 * weight
+    assert grid == pytest.approx(slow)
+    assert grid.sum() > 0
