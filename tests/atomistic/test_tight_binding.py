@@ -212,7 +212,7 @@ def test_domains_share_states_of_a_pair() -> None:
     b, sb = cube("PbS", 2)
     positions = np.concatenate([a, b + np.array([0, 0, 30.0])])
     domain = np.array([0] * len(sa) + [1] * len(sb))
-    levels = atomistic_levels(positions, sa + sb, domain, [CHLORIDE, crystal("PbS")], n_states=60)
+    levels = atomistic_levels(positions, sa + sb, domain, [CHLORIDE, crystal("PbS")], n_states=24)
     share = levels.domains["PbS"]
     assert share[levels.homo] > 0.99
     assert share[levels.lumo] > 0.99

@@ -26,7 +26,12 @@ from heterodot.electronic.tight_binding import (
     slater_koster,
     tight_binding_set,
 )
-from heterodot.electronic.tight_binding_edges import EdgeStates, SpinHamiltonian, edge_states
+from heterodot.electronic.tight_binding_edges import (
+    DENSE,
+    EdgeStates,
+    SpinHamiltonian,
+    edge_states,
+)
 from heterodot.errors import InputError, NotFoundError
 from heterodot.progress import Progress, silent
 from heterodot.units import Value
@@ -565,6 +570,10 @@ def _both_sides(
     The center moves away from the known edge by steps that keep that edge in view, so no state
     between is missed; the far edge is checked once more from the middle of the gap found.
     """
+    if 2 * len(hamiltonian) <= DENSE:
+        return _with_frontier(
+            edge_states(hamiltonian, 2 * len(hamiltonian), states.center), n_states
+        )
     center, reach = states.center, float(np.abs(states.energies - states.center).max())
     for _ in range(12):
         below = states.energies < states.center
@@ -601,6 +610,21 @@ def _both_sides(
         states.energies[order],
         states.spinors[:, order],
         states.residuals[order],
+        states.center,
+        states.products,
+    )
+
+
+def _with_frontier(states: EdgeStates, n_states: int) -> EdgeStates:
+    """Return the nearest of all states of a small body, and the frontier pair of either side."""
+    below = states.energies < states.center
+    nearest = np.argsort(np.abs(states.energies - states.center), kind="stable")[:n_states]
+    frontier = np.concatenate([np.flatnonzero(below)[-2:], np.flatnonzero(~below)[:2]])
+    keep = np.union1d(nearest, frontier)
+    return EdgeStates(
+        states.energies[keep],
+        states.spinors[:, keep],
+        states.residuals[keep],
         states.center,
         states.products,
     )
