@@ -113,7 +113,13 @@ def xrd(
     console.say(f"maximum at {x[np.argmax(y)]:.2f} degrees")
     for name, found in bulk.items():
         rows = [
-            [" ".join(map(str, r["hkl"])), r["d"], r["two_theta"], r["multiplicity"], r["intensity"]]
+            [
+                " ".join(map(str, r["hkl"])),
+                r["d"],
+                r["two_theta"],
+                r["multiplicity"],
+                r["intensity"],
+            ]
             for r in found.records()
         ]
         console.table(["h k l", "d / Å", "2theta / deg", "m", "I"], rows, title=name)

@@ -124,7 +124,9 @@ def xml_root(data: bytes, path: Path) -> Any:
 
     if b"<!ENTITY" in data[:65536] or b"<!DOCTYPE" in data[:65536]:
         raise InputError(
-            "declares XML entities, which no diffractometer does", file=path, remedy="do not open it"
+            "declares XML entities, which no diffractometer does",
+            file=path,
+            remedy="do not open it",
         )
     try:
         return ElementTree.fromstring(data)

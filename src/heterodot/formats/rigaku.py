@@ -53,9 +53,7 @@ def read(path: Path, kind: str | None = None) -> Measurement:
         try:
             rows.append([float(w) for w in words[:3]])
         except ValueError:
-            raise InputError(
-                "holds what is no number", file=path, place=f"line {k + 1}"
-            ) from None
+            raise InputError("holds what is no number", file=path, place=f"line {k + 1}") from None
     if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
         raise InputError("its rows differ in length", file=path, place=f"line {begin + 1}")
     axis = header.get("MEAS_SCAN_AXIS_X", "TwoThetaTheta")

@@ -58,9 +58,7 @@ def read(path: Path, kind: str | None = None) -> Measurement:
         y = y + y2
     if len(scans) > 1:
         notes.append(f"{len(scans)} scans of one range were added up")
-    wavelengths = {
-        name: number(first_text(root, name)) for name in ("kAlpha1", "kAlpha2", "kBeta")
-    }
+    wavelengths = {name: number(first_text(root, name)) for name in ("kAlpha1", "kAlpha2", "kBeta")}
     ratio = number(first_text(root, "ratioKAlpha2KAlpha1"))
     seconds = number(first_text(root, "commonCountingTime"))
     metadata: dict[str, Any] = {
@@ -77,9 +75,7 @@ def read(path: Path, kind: str | None = None) -> Measurement:
         metadata["counting_time"] = seconds
     if metadata["status"].lower() == "aborted":
         notes.append("the scan was aborted; what was recorded is used")
-    return pattern(
-        path, x, y, wavelength=wavelengths["kAlpha1"], metadata=metadata, notes=notes
-    )
+    return pattern(path, x, y, wavelength=wavelengths["kAlpha1"], metadata=metadata, notes=notes)
 
 
 def _scan(scan: Any, path: Path, notes: list[str]) -> tuple[Floats, Floats]:
