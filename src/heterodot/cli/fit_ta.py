@@ -214,7 +214,8 @@ def _report(
     console.table(["parameter", "value", "error", "unit", "95 %", "note"], rows)
     console.say(
         f"{found.statistic} {found.cost:.6g}, {found.dof} degrees of freedom, "
-        f"ratio {found.reduced:.4g}"
+        f"ratio {found.reduced:.4g}, BIC with all amplitudes "
+        f"{found.extra['bic_with_amplitudes']:.6g}"
     )
     for row in found.extra.get("family", []):
         console.say("  equal fit: " + ", ".join(f"{k} = {v:.4g}" for k, v in row.items()))
@@ -247,6 +248,8 @@ def _report(
             "spectra_error": found.extra["spectra_error"],
             "family": found.extra.get("family", []),
             "noise_scale": found.extra["noise_scale"],
+            "amplitudes": found.extra["amplitudes"],
+            "bic_with_amplitudes": found.extra["bic_with_amplitudes"],
             "treatment": found.extra["notes"],
             "output": output,
         }
