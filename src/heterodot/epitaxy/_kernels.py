@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 
 @njit(cache=True)
@@ -16,32 +17,25 @@ def _gcd(a, b):  # type: ignore[no-untyped-def]
     return a
 
 
-@njit(cache=True)
-def _lattice_vectors(mesh, longest):  # type: ignore[no-untyped-def]
+def _lattice_vectors(
+    mesh: NDArray[np.float64], longest: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return indices and lengths of all mesh vectors up to a length, shortest first."""
     cross = abs(mesh[0, 0] * mesh[1, 1] - mesh[0, 1] * mesh[1, 0])
     n0 = int(longest * math.hypot(mesh[1, 0], mesh[1, 1]) / cross) + 1
     n1 = int(longest * math.hypot(mesh[0, 0], mesh[0, 1]) / cross) + 1
-    total = (2 * n0 + 1) * (2 * n1 + 1)
-    indices = np.empty((total, 2), np.int64)
-    lengths = np.empty(total)
-    count = 0
-    for i in range(-n0, n0 + 1):
-        for j in range(-n1, n1 + 1):
-            x = i * mesh[0, 0] + j * mesh[1, 0]
-            y = i * mesh[0, 1] + j * mesh[1, 1]
-            r = math.sqrt(x * x + y * y)
-            if 0 < r <= longest:
-                indices[count, 0] = i
-                indices[count, 1] = j
-                lengths[count] = r
-                count += 1
-    order = np.argsort(lengths[:count])
-    return indices[:count][order], lengths[:count][order]
+    first, second = np.meshgrid(np.arange(-n0, n0 + 1), np.arange(-n1, n1 + 1), indexing="ij")
+    indices = np.column_stack([first.ravel(), second.ravel()])
+    lengths = np.sqrt(((indices @ mesh) ** 2).sum(axis=1))
+    keep = (lengths > 0) & (lengths <= longest)
+    indices, lengths = indices[keep], lengths[keep]
+    order = np.argsort(lengths, kind="stable")
+    return np.ascontiguousarray(indices[order]), np.ascontiguousarray(lengths[order])
 
 
-@njit(cache=True)
-def coincidences(mesh_a, mesh_b, max_area, limit):  # type: ignore[no-untyped-def]
+def coincidences(
+    mesh_a: NDArray[np.float64], mesh_b: NDArray[np.float64], max_area: float, limit: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Find every primitive coincidence cell of two plane lattices within area and strain.
 
     For each sublattice of A (all of them, by Hermite normal form, each with its reduced basis)
@@ -66,15 +60,23 @@ def coincidences(mesh_a, mesh_b, max_area, limit):  # type: ignore[no-untyped-de
     measures : (n, 4) array
         Angle that turns B onto A (radians), the two ln(stretch) (larger first), area on A (Å²).
     """
+    # the second vector of a reduced cell of area S along a first vector u has |v|^2 <= S^2/u^2+u^2/4
+    shortest = math.hypot(mesh_a[0, 0], mesh_a[0, 1])
+    longest = math.sqrt((max_area / shortest) ** 2 + shortest**2 / 4.0)
+    longest = max(longest, math.sqrt(2.0 / math.sqrt(3.0) * max_area))
+    indices, lengths = _lattice_vectors(mesh_b, longest * math.exp(limit) * 1.0001)
+    cells, measures = _coincidences(mesh_a, mesh_b, max_area, limit, indices, lengths)
+    return cells, measures
+
+
+@njit(cache=True)
+def _coincidences(  # type: ignore[no-untyped-def]
+    mesh_a, mesh_b, max_area, limit, indices, lengths
+):
     area_a = abs(mesh_a[0, 0] * mesh_a[1, 1] - mesh_a[0, 1] * mesh_a[1, 0])
     area_b = abs(mesh_b[0, 0] * mesh_b[1, 1] - mesh_b[0, 1] * mesh_b[1, 0])
     most = int(max_area / area_a + 1e-9)
     factor = math.exp(limit)
-    # the second vector of a reduced cell of area S along a first vector u has |v|^2 <= S^2/u^2+u^2/4
-    shortest = math.hypot(mesh_a[0, 0], mesh_a[0, 1])
-    longest_a = math.sqrt((max_area / shortest) ** 2 + shortest**2 / 4.0)
-    longest_a = max(longest_a, math.sqrt(2.0 / math.sqrt(3.0) * max_area))
-    indices, lengths = _lattice_vectors(mesh_b, longest_a * factor * 1.0001)
     cells = np.empty((256, 8), np.int64)
     measures = np.empty((256, 4))
     count = 0
@@ -233,10 +235,11 @@ def continuity(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Return the best (all-ion registry, cation registry, site of A, site of B) over ``pairs``."""
     reach = 2.0 * depth
-    best = np.array([-1.0, 0.0, 0.0, 0.0])
+    best = np.zeros(4)
+    best[0] = -1.0
     cut = (3.0 * softness) ** 2
-    inv_a = np.linalg.inv(cell_a.astype(np.float64))
-    inv_b = np.linalg.inv(cell_b.astype(np.float64))
+    det_a = cell_a[0, 0] * cell_a[1, 1] - cell_a[0, 1] * cell_a[1, 0]
+    det_b = cell_b[0, 0] * cell_b[1, 1] - cell_b[0, 1] * cell_b[1, 0]
     for c in range(len(pairs)):
         i, j = pairs[c, 0], pairs[c, 1]
         points_a, sign_a = _slab(
@@ -245,22 +248,26 @@ def continuity(  # type: ignore[no-untyped-def]
         points_b, sign_b = _slab(
             flat_b, heights_b, signs_b, drift_b, spacing_b, cell_b, heights_b[j], reach
         )
-        sx = (flat_a[i, 0] * inv_a[0, 0] + flat_a[i, 1] * inv_a[1, 0]) - (
-            flat_b[j, 0] * inv_b[0, 0] + flat_b[j, 1] * inv_b[1, 0]
-        )
-        sy = (flat_a[i, 0] * inv_a[0, 1] + flat_a[i, 1] * inv_a[1, 1]) - (
-            flat_b[j, 0] * inv_b[0, 1] + flat_b[j, 1] * inv_b[1, 1]
-        )
+        ax, ay = flat_a[i, 0], flat_a[i, 1]
+        bx, by = flat_b[j, 0], flat_b[j, 1]
+        sx = (ax * cell_a[1, 1] - ay * cell_a[1, 0]) / det_a - (
+            bx * cell_b[1, 1] - by * cell_b[1, 0]
+        ) / det_b
+        sy = (ay * cell_a[0, 0] - ax * cell_a[0, 1]) / det_a - (
+            by * cell_b[0, 0] - bx * cell_b[0, 1]
+        ) / det_b
         total = 0.0
         cations_a = 0.0
         cations_b = 0.0
-        weight_a = np.exp(-0.5 * (points_a[:, 2] / depth) ** 2)
-        weight_b = np.exp(-0.5 * (points_b[:, 2] / depth) ** 2)
+        weight_a = np.empty(len(points_a))
+        weight_b = np.empty(len(points_b))
         for p in range(len(points_a)):
+            weight_a[p] = math.exp(-0.5 * (points_a[p, 2] / depth) ** 2)
             total += weight_a[p]
             if sign_a[p] >= 0:
                 cations_a += weight_a[p]
         for q in range(len(points_b)):
+            weight_b[q] = math.exp(-0.5 * (points_b[q, 2] / depth) ** 2)
             total += weight_b[q]
             if sign_b[q] >= 0:
                 cations_b += weight_b[q]
