@@ -22,6 +22,7 @@ MARGIN = 1.5  # Å between the surface and the border of the box
 SHARPEST = 0.1  # 1/Å; a sharper edge is finer than the tail outside and counts as this
 SMALLEST = 6.0  # voxels across the smallest domain below which nothing is computed
 POINTS = 64**3  # voxels that a grid of unspecified spacing may have
+FINE_POINTS = 2e7  # voxels of the finer grid on which the surface of atoms is found
 FINEST = 1.25  # Å, the spacing below which an unspecified grid is not refined
 
 Field = NDArray[Any]
@@ -175,7 +176,7 @@ def rasterize(particle: Particle, spacing: float | None = None, *, points: int =
     reach = 3.0 + MARGIN
     low, high = position.min(axis=0) - reach, position.max(axis=0) + reach
     spacing, counts, origin = lattice(low, high, spacing, points)
-    parts = _parts(spacing)
+    parts = _parts(spacing, counts)
     fields = _smooth_volumes(position, kind, owned, origin, spacing, counts, parts)
     depth, weights = _levels_of(fields, float(owned[kind].sum()), spacing / parts)
     shape = body_of(tuple(d.name for d in particle.domains), depth, weights, spacing, origin, parts)
@@ -183,9 +184,11 @@ def rasterize(particle: Particle, spacing: float | None = None, *, points: int =
     return shape
 
 
-def _parts(spacing: float) -> int:
+def _parts(spacing: float, counts: tuple[int, int, int]) -> int:
     """Return into how many pieces a voxel's edge is cut while the surface is found."""
-    return max(1, int(np.ceil(spacing / 0.8)))
+    wanted = max(1, int(np.ceil(spacing / 0.8)))
+    affordable = int((FINE_POINTS / float(np.prod(counts))) ** (1 / 3))
+    return max(1, min(wanted, affordable))
 
 
 def lattice(
@@ -351,7 +354,9 @@ def _smooth_volumes(
 
     fine = spacing / parts
     start = origin - (spacing - fine) / 2
-    width = 1.9  # Å: washes out the atoms (interplanar spacings up to 3.2 Å), keeps the facets
+    width = max(
+        1.9, 1.1 * fine
+    )  # Å: washes out the atoms (interplanar spacings up to 3.2 Å), keeps the facets
     out = np.zeros((len(owned), *[parts * n for n in counts]), dtype=np.float32)
     for k, volume in enumerate(owned):
         raw = np.zeros(out.shape[1:])
