@@ -83,7 +83,7 @@ def dos(
     )
     console.say(f"gap {traps.gap} without traps, {traps.raw_gap:.3f} eV with them")
     console.say(
-        f"trap: {traps.criterion} (IPR above {traps.threshold[traps.homo]:.3g} at the HOMO); "
+        f"trap: {traps.criterion} (IPR above {min(1.0, traps.threshold[traps.homo]):.3g} at the HOMO); "
         f"{int(traps.is_trap.sum())} of {len(population)} orbitals"
     )
     for path in (table, figure):
