@@ -224,3 +224,18 @@ def test_more_caps_than_facets() -> None:
 def test_cut_that_misses() -> None:
     with pytest.raises(InputError, match=r"misses|nothing is left"):
         build("CsPbBr3", "cube", "3 nm", "PbS", "hemisphere", "2 nm", cubes(), cut_a="9 nm")
+
+
+def test_half_sphere_of_chalcohalide_on_the_small_cube() -> None:
+    """CsPbBr3 cube (n = 5) under half a Pb4S3Br2 sphere of 4.2 nm (Imran et al. 2021)."""
+    found = search(crystal("CsPbBr3"), crystal("Pb4S3Br2"), max_index=1)
+    on_face = [m for m in found.matches if tuple(np.abs(m.plane_b)) == (0, 1, 0)]
+    particle = build(
+        "CsPbBr3", "cube", "5 cells", "Pb4S3Br2", "hemisphere", "4.2 nm", on_face[0],
+        overhang=True,
+    )  # fmt: skip
+    passed(particle)
+    assert particle.info["interface"]["made"]["shared"] >= 10
+    height = particle.positions @ np.array(on_face[0].normal)
+    assert height[particle.domain == 1].mean() > height[particle.domain == 0].max() - 12.0
+    assert particle.composition("Pb4S3Br2")["S"] > 100

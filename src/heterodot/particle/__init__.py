@@ -9,6 +9,8 @@ from heterodot.particle.particle import Domain, Particle
 if TYPE_CHECKING:
     from heterodot.particle.assembly import build
     from heterodot.particle.checks import report
+    from heterodot.particle.etching import etch
+    from heterodot.particle.ligands import passivate
     from heterodot.particle.named import polyhedron, shape, wulff
     from heterodot.particle.shapes import Facet, Shape
 
@@ -16,6 +18,8 @@ _HOMES = {
     "Facet": "heterodot.particle.shapes",
     "Shape": "heterodot.particle.shapes",
     "build": "heterodot.particle.assembly",
+    "etch": "heterodot.particle.etching",
+    "passivate": "heterodot.particle.ligands",
     "polyhedron": "heterodot.particle.named",
     "report": "heterodot.particle.checks",
     "shape": "heterodot.particle.named",
@@ -23,7 +27,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "Domain", "Facet", "Particle", "Shape", "build", "polyhedron", "report", "shape", "wulff",
+    "Domain", "Facet", "Particle", "Shape", "build", "etch", "passivate", "polyhedron", "report", "shape", "wulff",
 ]  # fmt: skip
 
 
