@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heterodot.errors import NotFoundError
 from heterodot.fitting.descent import descend
-from heterodot.probes.ta.fit import Problem, _absent
+from heterodot.probes.ta.problem import Problem, absent_of
 from heterodot.probes.ta.projection import Projection
 
 Floats = NDArray[np.float64]
@@ -106,7 +106,7 @@ def _random(problem: Problem, values: Mapping[str, float], seed: int) -> Project
         picked = np.unique(np.r_[picked, inside[:: max(1, inside.size // 4)]])
     spectra = rng.uniform(0.5, 2.0, (len(scheme.species), picked.size))
     spectra *= rng.choice([-1.0, 1.0], spectra.shape)
-    absent = _absent(scheme, picked)
+    absent = absent_of(scheme, picked)
     if absent is not None:
         spectra[absent] = 0.0
     setups = [replace(s, artefact=0, offset=False) for s in old.setups]

@@ -10,7 +10,8 @@ import numpy as np
 from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter
 from heterodot.fitting import profile as profile_of
-from heterodot.probes.ta.fit import Problem, conclude, solve
+from heterodot.probes.ta.conclusion import conclude
+from heterodot.probes.ta.problem import Problem, solve
 from heterodot.probes.ta.projection import Projection
 from heterodot.progress import Progress, silent
 
