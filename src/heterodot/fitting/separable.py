@@ -49,7 +49,7 @@ class Normal:
 
     def variance(self) -> Floats:
         """Return the diagonal of the inverse, (n_groups, n_linear)."""
-        return np.einsum("gii->gi", self._inverse) * self._scale**2
+        return np.asarray(np.einsum("gii->gi", self._inverse) * self._scale**2)
 
 
 def eliminate(normal: Normal, cross: Floats, direct: Floats) -> tuple[Floats, Floats]:
