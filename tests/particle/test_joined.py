@@ -37,7 +37,7 @@ def dimer() -> Particle:
     """CsPbCl3/PbS as Livakas et al. (2024) modelled it: both cut, stepped interface."""
     return build(
         "CsPbCl3", "cube", "3.4 nm", "PbS", "cuboctahedron", "3.0 nm",
-        relation("CsPbCl3", "PbS", (2, 1, 0), (2, 2, 1), 2), cut_a="-0.35 nm", cut_b="0.2 nm",
+        relation("CsPbCl3", "PbS", (2, 1, 0), (2, 2, 1), 2), cut_a="-0.35 nm",
     )  # fmt: skip
 
 

@@ -84,7 +84,8 @@ def build(
     cut_a, cut_b : length, optional
         Distance of the interface from the center of each shape, Å or with a unit. Where it is
         not given it is the facet of that shape that is parallel to the interface (a cap on a
-        facet), else zero (both crystals cut through the middle, a dimer).
+        facet); else both crystals are cut through the middle (a dimer), B one bond length
+        lower, since the layer that both share is counted with A.
     strain : str
         Who yields to the other: ``"b"``, ``"a"``, ``"both"`` or ``"none"``.
     shared : str, optional

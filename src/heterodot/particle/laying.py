@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
-from heterodot.particle.crystallite import Crystallite, carve
+from heterodot.particle.crystallite import Crystallite, bonds, carve
 from heterodot.particle.facets import best_center, centers, settle
 from heterodot.particle.join import resolve
 from heterodot.particle.lengths import Size, lengths
@@ -143,7 +143,10 @@ def lay(
     d_a, on_facet = _cut(body_a, normal, cut_a, "cut_a")
     how = snap(how, body_a.crystal, float(body_a.center @ normal) + d_a, body_a.center, on_facet)
     height = how.level - float(body_a.center @ normal)
-    d_b, _ = _cut(body_b, below_b, cut_b, "cut_b")
+    d_b, b_on_facet = _cut(body_b, below_b, cut_b, "cut_b")
+    if cut_b is None and not b_on_facet:
+        # the shared layer is A's: half of B is counted from the layer above it
+        d_b = _bond_length(body_b.crystal)
     # A ends just above the shared layer, B just below it; ions of both in that layer are sorted
     # out atom by atom
     shape_a = without_facet(body_a.shape, normal).cut(normal, height + 0.3)
@@ -194,6 +197,13 @@ def lay(
     done["completed"] = completed
     done["plane_height"] = height
     return [a, *others], done
+
+
+def _bond_length(crystal: Crystal) -> float:
+    """Mean length of the bonds of a crystal, Å."""
+    table = bonds(crystal)
+    ends = crystal.positions[table.other] + table.cell @ crystal.cell
+    return float(np.linalg.norm(ends - crystal.positions[table.site], axis=1).mean())
 
 
 def meet(blocks: list[Crystallite], capping: Capping | None) -> dict[str, Any]:
