@@ -131,7 +131,7 @@ def engine(name: str, **options: Any) -> tuple[Any, str]:
     >>> engine("gfn3")
     Traceback (most recent call last):
     ...
-    heterodot.errors.InputError: 'gfn3' is not an engine; did you mean gfn1-xtb or gfn2-xtb?
+    heterodot.errors.InputError: 'gfn3' is not an engine; did you mean gfn2-xtb or ...
     """
     if name not in ENGINES:
         close = nearest(name, ENGINES)
