@@ -172,17 +172,22 @@ def termination(text: str | None) -> Any:
 
 
 def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    from heterodot.epitaxy import search
+    from heterodot.epitaxy import ranked, search
     from heterodot.errors import InputError, NotFoundError
 
     planes = [o["plane_a"], o["plane_b"]]
     if (planes[0] is None) != (planes[1] is None):
         raise InputError("only one plane was given", place="--plane-a, --plane-b")
-    found = search(a, b, max_index=o["max_index"], progress=console.progress)
     if planes[0] is not None:
+        found = search(a, b, max_index=o["max_index"], progress=console.progress)
         relation = found.find(indices(planes[0], "--plane-a"), indices(planes[1], "--plane-b"))
-        return relation, relation.to_json()
+        # built as it stands in the table: equivalent indices must not make another particle
+        return found.matches[relation.rank - 1], {**relation.to_json(), "rank": relation.rank}
     rank = o["match"] or 1
+    # the order that 'heterodot epitaxy' shows
+    found = ranked(a, b, max_index=o["max_index"], progress=console.progress)
+    for note in found.notes:
+        console.remark(note)
     if not 1 <= rank <= len(found.matches):
         raise NotFoundError(
             f"there are {len(found.matches)} relations, not {rank}",

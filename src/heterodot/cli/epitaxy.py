@@ -35,7 +35,7 @@ def load(name: str, charges: str | None = None) -> tuple[Any, dict[str, Any]]:
     from heterodot.crystal import Crystal
 
     given = parse_charges(charges)
-    if name.lower().endswith(".cif") or Path(name).exists() or "/" in name:
+    if name.lower().endswith(".cif") or Path(name).is_file() or "/" in name:
         return Crystal.read(name, charges=given), {"file": name}
     from heterodot.catalog import crystal
     from heterodot.crystal import charges_for
@@ -133,8 +133,8 @@ def epitaxy(
 
     Example: heterodot epitaxy CsPbCl3 PbS --max-index 2 --csv matches.csv --nets nets.svg
     """
-    from heterodot.epitaxy import interfaces, rank, search
-    from heterodot.errors import HeterodotError, InputError
+    from heterodot.epitaxy import interfaces, ranked
+    from heterodot.errors import InputError
     from heterodot.units import parse
 
     one, taken_a = load(a, charges)
@@ -147,9 +147,10 @@ def epitaxy(
     if whole:
         show_whole(console, one, two, {"a": taken_a, "b": taken_b}, strain, top)
         return
-    found = search(
+    found = ranked(
         one,
         two,
+        best=energies,
         max_index=max_index,
         max_area=area,
         max_strain=strain,
@@ -158,12 +159,6 @@ def epitaxy(
         force=force,
         progress=console.progress,
     )
-    known = one.charges is not None and two.charges is not None
-    if energies and known:
-        try:
-            found = rank(found, best=energies, progress=console.progress)
-        except HeterodotError as error:
-            console.warn(f"no energies: {error}")
     for note in found.notes:
         console.warn(note)
     if not 1 <= match <= len(found.matches):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from heterodot.epitaxy.equivalence import equivalent, inverse
     from heterodot.epitaxy.meeting import interfaces
     from heterodot.epitaxy.orientations import Search, search
-    from heterodot.epitaxy.ranking import rank
+    from heterodot.epitaxy.ranking import rank, ranked
     from heterodot.epitaxy.slabs import adhesion, bicrystal, coordination
     from heterodot.epitaxy.whole import WholeRelation, whole_crystal
 
@@ -24,6 +24,7 @@ _HOMES = {
     "inverse": "heterodot.epitaxy.equivalence",
     "interfaces": "heterodot.epitaxy.meeting",
     "rank": "heterodot.epitaxy.ranking",
+    "ranked": "heterodot.epitaxy.ranking",
     "search": "heterodot.epitaxy.orientations",
     "whole_crystal": "heterodot.epitaxy.whole",
     "WholeRelation": "heterodot.epitaxy.whole",
@@ -43,6 +44,7 @@ __all__ = [
     "interfaces",
     "inverse",
     "rank",
+    "ranked",
     "search",
     "whole_crystal",
 ]

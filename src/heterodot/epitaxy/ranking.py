@@ -28,6 +28,7 @@ from heterodot.epitaxy.elasticity import (
     TYPICAL_POISSON,
 )
 from heterodot.epitaxy.relationship import OrientationRelationship
+from heterodot.errors import HeterodotError, InputError
 from heterodot.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -169,6 +170,46 @@ def rank(
         changed.append(dataclasses.replace(relation, parts=parts, score=score_of(parts)))
     progress("bringing terminations together", 1.0)
     return dataclasses.replace(found, matches=numbered(changed), evaluated=min(best, len(changed)))
+
+
+def ranked(
+    crystal_a: Crystal,
+    crystal_b: Crystal,
+    *,
+    best: int = 20,
+    progress: Progress = silent,
+    **limits: Any,
+) -> Search:
+    """Return what `search` finds within ``limits``, ranked with energies where they can be had.
+
+    This is the order that every face shows and that a rank refers to. Where there are no formal
+    charges, or the ionic potential does not fit the crystals, the order is that of `search` and
+    the notes say so.
+
+    Parameters
+    ----------
+    best : int
+        How many relations get energies; 0 for none.
+    **limits
+        As `search` takes them (``max_index``, ``max_area``, ``max_strain``...).
+
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> ranked(crystal("CsPbBr3"), crystal("PbS"), max_index=1, best=0).matches[0].plane_a
+    (1, 0, 0)
+    """
+    from heterodot.epitaxy.orientations import search
+
+    found = search(crystal_a, crystal_b, progress=progress, **limits)
+    if best == 0 or not found.matches:
+        return found
+    try:
+        if crystal_a.charges is None or crystal_b.charges is None:
+            raise InputError("formal charges are not known")
+        return rank(found, best=best, progress=progress)
+    except HeterodotError as error:
+        return dataclasses.replace(found, notes=(*found.notes, f"ranked without energies: {error}"))
 
 
 def _junction_cost(parts: Any) -> float:

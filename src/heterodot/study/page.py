@@ -62,6 +62,9 @@ def _summary(page: Page, result: StudyResult) -> None:
     ]
     if "mean_displacement" in summary["energy"]:
         items.append(("Mean displacement", _value(summary["energy"]["mean_displacement"])))
+        inner = summary["energy"]["internal_displacement"]
+        moved = ", ".join(f"{name} {row['mean']:.2f} Å" for name, row in inner.items())
+        items.append(("Within each domain", moved))
     page.add(cards(items))
     for note in _warnings(result):
         page.warn(note)
@@ -85,7 +88,7 @@ def _warnings(result: StudyResult) -> list[str]:
     for check in result.stages["particle"].summary["report"]["checks"]:
         if not check["passed"]:
             notes.append(f"Check not passed: {check['name']} ({_found(check)}): {check['note']}")
-    for stage in ("particle", "electronic", "xrd"):
+    for stage in ("epitaxy", "particle", "energy", "electronic", "xrd"):
         summary = result.stages[stage].summary
         notes += [str(n) for n in summary.get("warnings", ())]
     levels = result.stages["electronic"].summary["levels"]
@@ -192,21 +195,24 @@ def _orientations(page: Page, result: StudyResult) -> None:
     page.add(table(RELATION_COLUMNS, shown, chosen=chosen - 1, name="orientations"))
     text = read_text(result.stages["epitaxy"].path("relation.json"))
     relation = OrientationRelationship.from_record(json.loads(text))
+    page.add('<div class="two">')
     for figure, caption, name in _epitaxy_figures(relation):
         page.figure(figure, caption, name=name)
+    page.add("</div>")
 
 
 def _epitaxy_figures(relation: Any) -> list[tuple[Any, str, str]]:
-    from heterodot.report.figures_epitaxy import interface_figure
+    from heterodot.epitaxy import interfaces
+    from heterodot.report.figures_epitaxy import nets, stereogram
 
-    return [
-        (
-            interface_figure(relation),
-            "Both surface nets at the interface, seen along its normal; the coincidence cell is "
-            "outlined.",
-            "interface",
-        )
-    ]
+    drawn = []
+    meetings = interfaces(relation)
+    if meetings:
+        words = "Both surface nets at the interface, seen along its normal."
+        drawn.append((nets(meetings[0]), words, "interface"))
+    words = "Stereogram of the relation: which directions of both crystals point the same way."
+    drawn.append((stereogram(relation), words, "stereogram"))
+    return drawn
 
 
 def _levels(page: Page, result: StudyResult) -> None:
@@ -216,6 +222,9 @@ def _levels(page: Page, result: StudyResult) -> None:
     page.section("Levels")
     alignment = summary["alignment"]
     page.text(f"Alignment: {alignment['type']}; {alignment['reason']}. {alignment['rules']}")
+    pair = alignment.get("pair_type")
+    if pair and pair != alignment["type"]:
+        page.text(f"Once electron and hole attract each other the pair is {pair}.")
     for offset in alignment["offsets"]:
         page.text(
             f"Bulk offsets of {offset['second']} from {offset['first']}: conduction "
@@ -242,18 +251,22 @@ def _pattern(page: Page, result: StudyResult, settings: Settings) -> None:
     wish = settings.probes.xrd
     if wish is None or "skipped" in summary:
         return
-    angle, intensity = np.loadtxt(result.stages["xrd"].path("xrd.xy")).T
     page.section("Powder pattern")
-    top = float(intensity.max())
-    traces: list[dict[str, Any]] = [
-        {
-            "x": angle,
-            "y": 100 * intensity / top,
-            "mode": "lines",
-            "name": "particle (Debye equation)",
-            "line": {"color": "#222222", "width": 1.6},
-        }
-    ]
+    stage = result.stages["xrd"]
+    traces: list[dict[str, Any]] = []
+    for which in summary["patterns"]:
+        main = which == summary["structure"]
+        angle, intensity = np.loadtxt(stage.path("xrd.xy" if main else f"xrd_{which}.xy")).T
+        line = {"color": "#222222", "width": 1.6} if main else {"color": "#999999", "dash": "dot"}
+        traces.append(
+            {
+                "x": angle,
+                "y": 100 * intensity / float(intensity.max()),
+                "mode": "lines",
+                "name": f"particle as {which}",
+                "line": line,
+            }
+        )
     for n, (key, color) in enumerate((("a", PEROVSKITE), ("b", CHALCOGENIDE))):
         bulk = summary["bulk"][key]
         x, y = _sticks(bulk["sticks"], -9.0 - 12.0 * n)
@@ -270,9 +283,10 @@ def _pattern(page: Page, result: StudyResult, settings: Settings) -> None:
         },
     )
     page.text(
-        f"Pattern of the {summary['structure']} particle; sticks are the strongest reflections of "
-        "the bulk phases, scaled to their own maximum and set below the curve. xrd.xy and xrd.nc "
-        "hold the numbers.",
+        "Curves are of the particle by the Debye equation, each scaled to its maximum; sticks are "
+        "the reflections of the bulk phases, set below. xrd.xy and xrd.nc hold the numbers of the "
+        f"particle as {summary['structure']}. The relaxed one is distorted by the ionic potential, "
+        "which is approximate at surfaces.",
         "small soft",
     )
 

@@ -44,11 +44,27 @@ def _size(value: object) -> object:
     return text
 
 
+def _length(value: object) -> str:
+    """Check a signed length and keep it as text, in nm where no unit is given."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("give a length such as '-0.35 nm'")
+    text = f"{value} nm" if isinstance(value, int | float) else value.strip()
+    try:
+        parse(text, "angstrom")
+    except InputError as error:
+        raise ValueError(f"'{value}' is not a length; give for example '-0.35 nm'") from error
+    return text
+
+
 Angstrom = Annotated[float, _quantity("angstrom"), Field(gt=0)]
 SquareAngstrom = Annotated[float, _quantity("angstrom^2"), Field(gt=0)]
 Degree = Annotated[float, _quantity("deg")]
 ForceUnit = Annotated[float, _quantity("eV/angstrom"), Field(gt=0)]
 Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | float)]
+Length = Annotated[
+    str,
+    BeforeValidator(lambda value: _length(value), json_schema_input_type=str | float),
+]
 Indices = tuple[int, int, int]
 
 
@@ -81,6 +97,9 @@ class Epitaxy(Part):
     max_strain: float = Field(
         0.03, gt=0, le=0.2, description="Largest principal strain (fraction)."
     )
+    energies: int = Field(
+        20, ge=0, le=1000, description="Relations whose ionic energy enters the rank; 0 for none."
+    )
 
 
 class Relation(Part):
@@ -104,6 +123,14 @@ class ParticleSettings(Part):
     shape_b: str = Field("cuboctahedron", description="Shape of domain B.")
     size_b: Size = Field("3.0 nm", description="Size of domain B.")
     termination_b: str | None = Field(None, description="Outer layer of B's facets.")
+    cut_a: Length | None = Field(None, description="Distance of the interface from A's center.")
+    cut_b: Length | None = Field(None, description="Distance of the interface from B's center.")
+    strain: Literal["b", "a", "both", "none"] = Field("b", description="Who yields to the other.")
+    shared: str | None = Field(None, description="Element of the layer that both share, e.g. Pb.")
+    caps: int = Field(1, ge=1, le=26, description="Equivalent facets of A that carry B.")
+    inside: int | None = Field(None, ge=1, description="Put this many B inside A.")
+    overhang: bool = Field(False, description="Let B be wider than the facet (mushroom).")
+    passivator: str | None = Field(None, description="Halide that may cap surfaces.")
 
 
 class Energy(Part):
@@ -119,6 +146,9 @@ class Electronic(Part):
     states: int = Field(3, ge=1, le=40, description="Electron and hole states.")
     spacing: Angstrom | None = Field(None, description="Grid spacing, Å (chosen if left out).")
     coulomb: bool = Field(True, description="Include the electron-hole attraction.")
+    materials: dict[str, dict[str, float]] = Field(
+        {}, description="Values that replace the catalog's, e.g. {PbS = {ionization_energy = 5.2}}."
+    )
 
 
 class Xrd(Part):

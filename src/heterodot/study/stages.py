@@ -134,12 +134,13 @@ def crystals(job: Job) -> Mapping[str, Any]:
 
 def epitaxy(job: Job) -> Mapping[str, Any]:
     """Search orientation relationships; write the ranked table and every relation."""
-    from heterodot.epitaxy import search
+    from heterodot.epitaxy import ranked
 
     limits = job.settings.epitaxy
-    found = search(
+    found = ranked(
         job.crystal_a,
         job.crystal_b,
+        best=limits.energies,
         max_index=limits.max_index,
         max_area=limits.max_area,
         max_strain=limits.max_strain,
@@ -149,11 +150,14 @@ def epitaxy(job: Job) -> Mapping[str, Any]:
     write_text(job.folder / "epitaxy.csv", csv_text(RELATION_COLUMNS, rows))
     write_text(job.folder / "epitaxy.json", json.dumps(plain(found.to_json())))
     chosen, rank = choose(found, job.settings.particle.match)
-    write_text(job.folder / "relation.json", json.dumps(plain(chosen.to_record())))
+    # built as it stands in the table: equivalent indices must not make another particle
+    listed = found.matches[rank - 1]
+    write_text(job.folder / "relation.json", json.dumps(plain(listed.to_record())))
     return {
         "matches": len(found.matches),
         "chosen_rank": rank,
         "chosen": chosen.to_json(),
+        "warnings": list(found.notes),
         "first": [match.to_json() for match in found.matches[:40]],
     }
 
@@ -227,12 +231,7 @@ def choose(found: Search, match: int | Relation) -> tuple[OrientationRelationshi
             )
         return found.matches[match - 1], match
     relation = found.find(match.plane_a, match.plane_b, match.direction_a, match.direction_b)
-    ranks = [
-        rank
-        for rank, other in enumerate(found.matches, 1)
-        if abs(other.score - relation.score) < 1e-9 and abs(other.area - relation.area) < 1e-6
-    ]
-    return relation, ranks[0] if ranks else 0
+    return relation, relation.rank
 
 
 def particle(job: Job) -> Mapping[str, Any]:
@@ -242,6 +241,7 @@ def particle(job: Job) -> Mapping[str, Any]:
     from heterodot.particle import build, report
 
     record = json.loads(read_text(job.earlier["epitaxy"].path("relation.json")))
+    relation = OrientationRelationship.from_record(record)
     wish = job.settings.particle
     built = build(
         job.crystal_a,
@@ -250,9 +250,17 @@ def particle(job: Job) -> Mapping[str, Any]:
         job.crystal_b,
         wish.shape_b,
         wish.size_b,
-        OrientationRelationship.from_record(record),
+        relation,
+        interface=_interface(relation, wish.shared),
         termination_a=wish.termination_a,
         termination_b=wish.termination_b,
+        cut_a=wish.cut_a,
+        cut_b=wish.cut_b,
+        strain=wish.strain,
+        passivator=wish.passivator,
+        overhang=wish.overhang,
+        caps=wish.caps,
+        positions=wish.inside,
         seed=job.settings.study.seed,
         progress=job.progress,
     )
@@ -261,9 +269,25 @@ def particle(job: Job) -> Mapping[str, Any]:
     return {"report": report(built), "history": list(built.history)}
 
 
+def _interface(relation: OrientationRelationship, shared: str | None) -> Any:
+    """Return the best interface of a relation, as ``heterodot build`` takes it."""
+    from heterodot.epitaxy import interfaces
+
+    found = interfaces(relation, shared=shared)
+    if not found:
+        raise NotFoundError(
+            f"no interface of {relation.label}" + (f" shares {shared}" if shared else ""),
+            place="particle.shared",
+            remedy="leave it out, or choose another match",
+        )
+    return found[0]
+
+
 def energy(job: Job) -> Mapping[str, Any]:
     """Relax the particle with the built-in ionic potential; write it and the way down."""
-    from heterodot.energy import fit_potential, relax
+    from heterodot.energy import relax
+    from heterodot.energy.ionic import potential_for
+    from heterodot.energy.motion import displacements
     from heterodot.particle import report
 
     built = job.particle("built")
@@ -271,7 +295,7 @@ def energy(job: Job) -> Mapping[str, Any]:
     if wish.steps == 0:
         built.write(job.folder / "relaxed.xyz")
         return {"steps": 0, "converged": False, "message": "no relaxation was asked for"}
-    potential = fit_potential(job.crystal_a, job.crystal_b)
+    potential = potential_for(built.atoms, job.crystal_a, job.crystal_b)
     done = relax(built.atoms, potential, fmax=wish.fmax, steps=wish.steps, progress=job.progress)
     relaxed = built.replace(
         {"step": "relax", "potential": "ionic", "steps": done.steps, "fmax": wish.fmax},
@@ -284,8 +308,15 @@ def energy(job: Job) -> Mapping[str, Any]:
         csv_text(("step", "energy (eV)"), list(enumerate(energies.tolist()))),
     )
     write_text(job.folder / "potential.json", json.dumps(plain(potential.to_record()), indent=1))
+    inner = displacements(built.atoms, done.atoms, built.domain)
     return {
         **done.to_json(),
+        "internal_displacement": {
+            built.domains[k].name: {"mean": mean, "max": most, "unit": "angstrom"}
+            for k, (mean, most) in inner.items()
+            if k >= 0
+        },
+        "warnings": list(potential.notes),
         "energies": energies,
         "atoms": len(relaxed),
         "report": report(relaxed),
@@ -303,6 +334,8 @@ def electronic(job: Job) -> Mapping[str, Any]:
         body,
         states=wish.states,
         spacing=wish.spacing,
+        coulomb=wish.coulomb,
+        materials=wish.materials or None,
         seed=job.settings.study.seed,
         progress=job.progress,
     )
@@ -347,10 +380,13 @@ def xrd(job: Job) -> Mapping[str, Any]:
     setup = XrdSetup(wavelength=wish.wavelength, range=wish.two_theta, points=wish.points)
     pattern = simulate(job.particle(wish.structure), setup, progress=job.progress)
     pattern.write(job.folder / "xrd.nc")
-    angle = np.asarray(pattern.data["two_theta"], dtype=float)
-    intensity = np.asarray(pattern.data, dtype=float)
-    lines = [f"{x:.5f} {y:.8g}" for x, y in zip(angle, intensity, strict=True)]
-    write_text(job.folder / "xrd.xy", "\n".join(lines) + "\n")
+    write_text(job.folder / "xrd.xy", _xy(pattern))
+    patterns: list[str] = [wish.structure]
+    if job.settings.energy.steps > 0:
+        other = "built" if wish.structure == "relaxed" else "relaxed"
+        beside = simulate(job.particle(other), setup, progress=job.progress)
+        write_text(job.folder / f"xrd_{other}.xy", _xy(beside))
+        patterns.append(other)
     bulk = {}
     for key, crystal in (("a", job.crystal_a), ("b", job.crystal_b)):
         bulk[key] = {
@@ -360,10 +396,18 @@ def xrd(job: Job) -> Mapping[str, Any]:
     return {
         "wavelength": wish.wavelength,
         "structure": wish.structure,
+        "patterns": patterns,
         "metadata": dict(pattern.metadata),
         "notes": list(pattern.notes),
         "bulk": bulk,
     }
+
+
+def _xy(pattern: Any) -> str:
+    """Return a pattern as two columns: 2theta (degrees) and intensity."""
+    angle = np.asarray(pattern.data["two_theta"], dtype=float)
+    intensity = np.asarray(pattern.data, dtype=float)
+    return "".join(f"{x:.5f} {y:.8g}\n" for x, y in zip(angle, intensity, strict=True))
 
 
 STAGES: tuple[Stage, ...] = (
