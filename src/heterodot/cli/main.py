@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -117,6 +118,11 @@ def main(args: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _complain("stopped; finished stages and files are kept")
+        if args is None:
+            # an interrupt that hit code run by exec() would make Python end by the signal instead
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
