@@ -51,7 +51,9 @@ def _run(console: Console, study: Study, out: str | None) -> None:
     console.document(result.to_json())
     report = result.stages["particle"].summary["report"]
     chosen = result.stages["epitaxy"].summary
-    console.say(f"{report['formula']}: {report['atoms']} atoms, charge {report['charge']['value']:+g}")
+    console.say(
+        f"{report['formula']}: {report['atoms']} atoms, charge {report['charge']['value']:+g}"
+    )
     console.say(f"relation (rank {chosen['chosen_rank']}): {chosen['chosen']['label']}")
     rows = [
         [name, "kept" if stage.reused else "run", f"{stage.seconds:.1f} s"]
