@@ -198,7 +198,7 @@ class Interface:
         Distance within which two cation sites count as one, Å.
     parts : mapping of str to float
         What else is known: ``ions`` (registry of all ions, Gaussian weights), ``imbalance``
-        (|charge| that the junction leaves uncompensated, e/Å²).
+        (magnitude of the charge that the junction leaves uncompensated, e/Å²).
     """
 
     relation: OrientationRelationship
