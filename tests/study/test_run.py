@@ -250,6 +250,40 @@ class TestCommand:
         assert "Traceback" not in stderr
         assert list(out.glob("stages/epitaxy-*/done.json"))
 
+    def test_commands_on_files_give_what_the_stages_gave(
+        self, finished: Any, tmp_path: Path
+    ) -> None:
+        out = finished.out
+        built = tmp_path / "built.xyz"
+        crystals = ["--a", "CsPbBr3_cubic", "--b", "PbS", "--shape-b", "cube"]
+        sizes = ["--size-a", "3 cells", "--size-b", "1.5 nm", "--max-index", "1"]
+        done = self.run("build", *crystals, *sizes, "-o", str(built), "--quiet")
+        assert done.returncode == 0, done.stderr
+        assert Particle.read(built).same_as(Particle.read(out / "particle.xyz"))
+        relaxed = tmp_path / "relaxed.xyz"
+        done = self.run("relax", str(built), "--steps", "4", "-o", str(relaxed), "--json")
+        assert done.returncode == 4  # four steps do not converge, and that is said
+        assert json.loads(done.stdout)["steps"] == 4
+        kept = Particle.read(out / "relaxed.xyz").positions
+        assert abs(Particle.read(relaxed).positions - kept).max() < 1e-9
+        pattern = tmp_path / "p.xy"
+        done = self.run(
+            *("simulate", "xrd", str(relaxed), "--range", "15:60", "--points", "200"),
+            *("-o", str(pattern)),
+        )
+        assert done.returncode == 0, done.stderr
+        ours = [line.split() for line in pattern.read_text().splitlines() if line[:1] != "#"]
+        theirs = [line.split() for line in (out / "xrd.xy").read_text().splitlines()]
+        top = max(float(row[1]) for row in theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert float(mine[1]) == pytest.approx(float(other[1]), abs=1e-5 * top)
+        done = self.run("electronic", str(built), "--states", "1", "--spacing", "2", "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        stage = finished.stages["electronic"].summary["levels"]["gap"]["value"]
+        found = json.dumps(document)
+        assert f"{stage:.6f}"[:7] in found
+
     def test_schema_and_cite(self) -> None:
         assert json.loads(self.run("schema").stdout)["title"] == "Heterodot study file"
         document = json.loads(self.run("schema", "--json").stdout)

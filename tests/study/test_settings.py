@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ def test_toml_faults_name_the_line(tmp_path: Path) -> None:
     path.write_text("[crystals]\nb = 1 2\n")
     with pytest.raises(InputError, match=r"s.toml: is not TOML .*line 2"):
         read_settings(path)
+
+
+def test_published_schema_is_that_of_the_model() -> None:
+    kept = Path(__file__).parents[2] / "docs" / "heterodot-study.schema.json"
+    assert json.loads(kept.read_text(encoding="utf-8")) == json_schema()
 
 
 def test_schema_describes_every_key() -> None:
