@@ -18,12 +18,13 @@ def test_defaults_and_units() -> None:
     settings = check_settings(
         {
             **BASE,
-            "epitaxy": {"max_area": "4 nm^2"},
+            "epitaxy": {"max_area": "4 nm^2", "max_strain": "2.5 %"},
             "energy": {"fmax": "1 eV/nm"},
             "probes": {"xrd": {"two_theta": ["0.2 rad", 60]}},
         }
     )
     assert settings.epitaxy.max_area == pytest.approx(400)
+    assert settings.epitaxy.max_strain == pytest.approx(0.025)
     assert settings.energy.fmax == pytest.approx(0.1)
     assert settings.probes.xrd is not None
     assert settings.probes.xrd.two_theta[0] == pytest.approx(11.4592, abs=1e-4)

@@ -56,6 +56,17 @@ def _length(value: object) -> str:
     return text
 
 
+def _fraction(value: object) -> object:
+    """Take ``"3 %"`` for 0.03; a bare number is a fraction."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip().rstrip("%")) / 100
+        except ValueError as error:
+            raise ValueError(f"'{value}' is not a percentage") from error
+    return value
+
+
+Fraction = Annotated[float, BeforeValidator(_fraction, json_schema_input_type=str | float)]
 Angstrom = Annotated[float, _quantity("angstrom"), Field(gt=0)]
 SquareAngstrom = Annotated[float, _quantity("angstrom^2"), Field(gt=0)]
 Degree = Annotated[float, _quantity("deg")]
@@ -94,8 +105,11 @@ class Epitaxy(Part):
 
     max_index: int = Field(2, ge=1, le=6, description="Largest Miller index of either plane.")
     max_area: SquareAngstrom = Field(400.0, description="Largest coincidence cell, Å².")
-    max_strain: float = Field(
-        0.03, gt=0, le=0.2, description="Largest principal strain (fraction)."
+    max_strain: Fraction = Field(
+        0.03,
+        gt=0,
+        le=0.2,
+        description="Largest principal strain: a fraction (0.03) or a percentage ('3 %').",
     )
     energies: int = Field(
         20, ge=0, le=1000, description="Relations whose ionic energy enters the rank; 0 for none."
