@@ -144,3 +144,34 @@ def test_binding_mass_and_screening_of_one_study_belong_together(phase, number):
     assert mu.source == eps.source == binding.source
     computed = 13605.7 * mu.value.value / eps.value.value**2
     assert computed == pytest.approx(binding.value.to("meV").value, rel=0.06)
+
+
+@pytest.mark.parametrize("phase", ["PbS", "CdS", "ZnS_zincblende"])
+def test_calculated_deformation_potential_is_near_the_measured_one(phase):
+    """Measured pressure coefficients and gaps computed at five volumes: two separate ways."""
+    measured, calculated = lookup(phase, "deformation_potential_gap", all=True)
+    assert measured.default
+    assert "DFT" in calculated.method
+    assert 0.7 < calculated.value.value / measured.value.value < 1.0
+
+
+def test_stated_error_of_the_untilted_perovskites_covers_that_difference():
+    ratios = [
+        lookup(p, "deformation_potential_gap", all=True)[1].value.value
+        / lookup(p, "deformation_potential_gap").value.value
+        for p in ("PbS", "CdS", "ZnS_zincblende")
+    ]
+    for phase in ("CsPbCl3", "CsPbBr3", "CsPbI3"):
+        value = lookup(phase, "deformation_potential_gap_untilted").value
+        assert value.value > 0  # the gap of a lead halide opens on expansion
+        assert value.error >= (1 / min(ratios) - 1) * value.value * 0.7
+        with pytest.raises(NotFoundError):  # rigid octahedra are not passed off as the crystal's
+            lookup(phase, "deformation_potential_gap")
+
+
+def test_calculated_values_do_not_displace_measured_ones():
+    assert lookup("PbS", "thermal_expansion").value.value == pytest.approx(2.03e-5)
+    assert lookup("PbS", "thermal_expansion", temperature=300).value.value == pytest.approx(2.03e-5)
+    assert lookup("CsPbBr3", "bulk_modulus").value.value == pytest.approx(15.5)
+    other = lookup("PbS", "thermal_expansion", all=True)[1]
+    assert other.value.value == pytest.approx(2.03e-5, rel=0.3)
