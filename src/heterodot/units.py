@@ -133,9 +133,15 @@ def format_error(value: float, error: float | None) -> str:
     --------
     >>> format_error(8.94, 0.31), format_error(1234.5, 20.0), format_error(0.5, None)
     ('8.9(3)', '1230(20)', '0.5')
+    >>> format_error(2.031e-19, 4e-21)
+    '2.03(4)e-19'
     """
     if error is None or not math.isfinite(error) or error <= 0 or not math.isfinite(value):
         return f"{value:.6g}"
+    largest = max(abs(value), error)
+    if largest < 1e-4 or largest >= 1e7:
+        power = math.floor(math.log10(largest))
+        return f"{format_error(value / 10.0**power, error / 10.0**power)}e{power}"
     exponent = math.floor(math.log10(error))
     leading = error / 10**exponent
     if leading < 1.95:
