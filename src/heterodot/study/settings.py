@@ -241,7 +241,7 @@ def check_settings(content: Mapping[str, Any], *, file: str | Path | None = None
     >>> check_settings({"crystals": {"a": "CsPbCl3", "b": "PbS"}, "particle": {"sise_a": 3}})
     Traceback (most recent call last):
     heterodot.errors.InputError: particle.sise_a: is not a key that is known here; did you mean \
-'size_a'? (known: match, shape_a, size_a, termination_a, shape_b, size_b, termination_b)
+'size_a'? (known: match, shape_a, size_a, ...)
     """
     try:
         return Settings.model_validate(content)
