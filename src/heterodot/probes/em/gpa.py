@@ -1,0 +1,397 @@
+"""Strain and rotation maps by geometric phase analysis, and the line where two lattices meet.
+
+Hÿtch, Snoeck, Kilaas, Ultramicroscopy 74, 131 (1998). The phase gradient is taken from the complex
+image itself, so nothing is unwrapped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from heterodot.errors import InputError, NotFoundError
+from heterodot.measurement import Measurement
+from heterodot.probes.em.spots import Region, Spot, find_spots, pixels
+from heterodot.units import Value
+
+Map = NDArray[np.float32]
+Maps = tuple[Map, Map, Map, Map]
+TRUST = 0.15  # amplitude of both reflections, relative to the reference region
+FAR = 0.04  # strain beyond which another lattice, not a strained one, is the usual cause
+
+
+@dataclass(frozen=True, eq=False)
+class Strain:
+    """Maps of strain and rotation against a reference lattice.
+
+    Attributes
+    ----------
+    exx, eyy, exy, rotation : (ny, nx) array
+        Strain (pure numbers) along the image axes and rotation (degrees, positive from +x to +y).
+    amplitude : (ny, nx) array
+        The weaker of both reflections, relative to the reference region.
+    trusted : (ny, nx) bool array
+        Where the amplitude is enough to read a phase.
+    g : (2, 2) array
+        Reflections of the reference lattice as rows (x, y), 1/Å, refined in the region.
+    error : float
+        Standard deviation of the strain within the reference region.
+    resolution : float
+        Length over which the maps average (full width), Å.
+    region : (x0, x1, y0, y1)
+        The reference region, Å.
+    found : bool
+        The region was found rather than given.
+    warnings : tuple of str
+    y, x : arrays
+        Axes, Å.
+    """
+
+    exx: NDArray[np.float32]
+    eyy: NDArray[np.float32]
+    exy: NDArray[np.float32]
+    rotation: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    trusted: NDArray[np.bool_]
+    g: NDArray[np.float64]
+    error: float
+    resolution: float
+    region: Region
+    found: bool
+    warnings: tuple[str, ...]
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+
+    def mean(self, region: Region) -> dict[str, Value]:
+        """Return median strain and rotation of a region with the spread as error.
+
+        Raises
+        ------
+        NotFoundError
+            No trusted pixel there.
+        """
+        here = self.trusted & _within(self.y, self.x, region)
+        if not here.any():
+            raise NotFoundError("the lattice is not seen in this region", place="region")
+        units = {"exx": "1", "eyy": "1", "exy": "1", "rotation": "deg"}
+        return {
+            key: Value(float(np.median(m)), unit, max(_spread(m), 1e-6))
+            for key, unit in units.items()
+            for m in [getattr(self, key)[here]]
+        }
+
+    def to_measurement(self) -> Measurement:
+        """Return the four maps and the amplitude stacked, untrusted pixels NaN."""
+        import xarray as xr
+
+        names = ["exx", "eyy", "exy", "rotation", "amplitude"]
+        maps = [np.where(self.trusted, getattr(self, n), np.nan) for n in names[:4]]
+        data = xr.DataArray(
+            np.stack([*maps, self.amplitude]),
+            dims=("map", "y", "x"),
+            coords={
+                "map": ("map", names, {"units": ""}),
+                "y": ("y", self.y, {"units": "angstrom"}),
+                "x": ("x", self.x, {"units": "angstrom"}),
+            },
+            name="strain",
+            attrs={"units": "", "rotation_units": "deg"},
+        )
+        return Measurement(data, "strain", "image", metadata=self.to_json(), notes=self.warnings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the maps as plain data."""
+        return {
+            "reflections": self.g.tolist(),
+            "strain_error": self.error,
+            "resolution": {"value": self.resolution, "error": None, "unit": "angstrom",
+                           "error_reason": "set by the mask"},
+            "reference_region": list(self.region),
+            "reference_found": self.found,
+            "trusted_fraction": float(self.trusted.mean()),
+            "warnings": list(self.warnings),
+        }  # fmt: skip
+
+
+def geometric_phase(
+    image: Measurement,
+    g: ArrayLike | None = None,
+    reference: Region | None = None,
+    *,
+    width: float | None = None,
+) -> Strain:
+    """Return strain and rotation maps of an image.
+
+    Parameters
+    ----------
+    image : Measurement
+        Kind ``"image"``, axes with a scale.
+    g : (2, 2) array, optional
+        Two reflections (rows gx, gy in 1/Å); the two strongest spots of the reference region that
+        are not parallel if not given.
+    reference : (x0, x1, y0, y1), optional
+        Å, where the strain is zero by definition. If not given, the quarter of the field in which
+        both reflections are strong and the lattice is most even.
+    width : float, optional
+        Standard deviation of the Gaussian mask, 1/Å; a sixth of the shorter reflection if not
+        given. Strain is averaged over about ``0.37 / width`` Å.
+
+    Raises
+    ------
+    InputError
+        No scale, reflections that are parallel or beyond the sampling, region outside.
+    NotFoundError
+        No spots.
+    """
+    from scipy import fft
+
+    values, y, x = pixels(image)
+    vectors = _two(find_spots(image, reference)) if g is None else np.array(g, dtype=float)
+    dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
+    _check(vectors, dy, dx)
+    lengths = np.linalg.norm(vectors, axis=1)
+    sigma = float(lengths.min() / 6) if width is None else float(width)
+    if not 1 / (len(x) * dx) < sigma < lengths.min():
+        raise InputError(
+            f"a mask of {sigma:g} 1/Å", place="width",
+            remedy=f"stay between {1 / (len(x) * dx):.3g} and {lengths.min():.3g} 1/Å",
+        )  # fmt: skip
+    taper = _taper(*values.shape)
+    spectrum = fft.fft2(((values - values.mean()) * taper).astype(np.float32))
+    slopes, amplitudes = [], []
+    for vector in vectors:
+        slope, amplitude = _phase_gradient(spectrum, vector, sigma, dy, dx)
+        slopes.append(slope)
+        amplitudes.append(amplitude)
+    found = reference is None
+    region = _find_reference(slopes, amplitudes, y, x) if reference is None else reference
+    here = _within(y, x, region)
+    if here.sum() < 64:
+        raise InputError("the reference region lies outside the image", place="reference")
+    # what is left of the gradient in the reference region corrects the reflections
+    offsets = np.array([[float(np.median(s[k][here])) for k in (0, 1)] for s in slopes])
+    refined = vectors + offsets
+    weaker = np.minimum(*[a / max(float(np.median(a[here])), 1e-30) for a in amplitudes])
+    # local reflections: refined + d; displacement gradient: g_local = (1 + grad u)^-T g
+    d = [[s[k] - np.float32(o[k]) for k in (0, 1)] for s, o in zip(slopes, offsets, strict=True)]
+    maps = _deform(refined, d)
+    whole = taper > 0.9  # within the taper the phase is mostly noise
+    trusted = (weaker > TRUST) & whole
+    error = float(np.mean([_spread(m[here & trusted]) for m in maps[:3]]))
+    warnings = _warnings(maps, trusted, whole, lengths, sigma)
+    return Strain(
+        *maps, weaker, trusted, refined, error, 0.37 / sigma, region, found, warnings, y, x
+    )
+
+
+def _two(spots: list[Spot]) -> NDArray[np.float64]:
+    """Return the strongest spot and the strongest that is 25 degrees or more away from it."""
+    first = np.array([spots[0].gx, spots[0].gy])
+    for spot in spots[1:]:
+        second = np.array([spot.gx, spot.gy])
+        sine = abs(first[0] * second[1] - first[1] * second[0])
+        if sine > math.sin(math.radians(25)) * np.linalg.norm(first) * np.linalg.norm(second):
+            return np.array([first, second])
+    raise NotFoundError(
+        "all spots lie on one line", place="image", remedy="a strain map needs two directions"
+    )
+
+
+def _check(vectors: NDArray[np.float64], dy: float, dx: float) -> None:
+    if vectors.shape != (2, 2) or not np.isfinite(vectors).all():
+        raise InputError("two reflections of two components are needed", place="g")
+    sine = abs(np.linalg.det(vectors)) / max(np.prod(np.linalg.norm(vectors, axis=1)), 1e-30)
+    if sine < 0.17:
+        raise InputError("the reflections are parallel", place="g", remedy="choose others")
+    if (np.abs(vectors) >= 0.5 / np.array([dx, dy])).any():
+        raise InputError("a reflection is finer than two pixels", place="g")
+
+
+def _taper(ny: int, nx: int) -> NDArray[np.float64]:
+    """Return a window that falls to zero over the outer 4 %, so that edges do not leak."""
+    from scipy.signal.windows import tukey
+
+    return np.asarray(np.outer(tukey(ny, 0.08), tukey(nx, 0.08)))
+
+
+def _phase_gradient(
+    spectrum: NDArray[Any], vector: NDArray[np.float64], sigma: float, dy: float, dx: float
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]:
+    """Return d(phase)/2 pi along x and y minus the reflection, and the amplitude."""
+    from scipy import fft
+
+    ny, nx = spectrum.shape
+    fy = fft.fftfreq(ny, dy) - vector[1]
+    fx = fft.fftfreq(nx, dx) - vector[0]
+    wy, wx = (np.exp(-(f**2) / (2 * sigma**2)) for f in (fy, fx))
+    wy[np.abs(fy) > 4 * sigma] = 0
+    wx[np.abs(fx) > 4 * sigma] = 0
+    masked = spectrum * wy.astype(np.float32)[:, None] * wx.astype(np.float32)
+    h = fft.ifft2(masked)
+    power = h.real**2 + h.imag**2
+    power += np.float32(1e-12) * power.max()
+    h = np.conj(h) / power
+    along_x = (h * fft.ifft2(masked * fx.astype(np.float32))).real
+    masked *= fy.astype(np.float32)[:, None]
+    along_y = (h * fft.ifft2(masked)).real
+    return (along_x, along_y), np.sqrt(power)
+
+
+def _deform(g: NDArray[np.float64], d: list[list[NDArray[np.float32]]]) -> Maps:
+    """Return exx, eyy, exy and rotation (degrees) from the changes of both reflections.
+
+    With G the reflections as rows and L the local ones, L (1 + grad u) = G, exactly, where grad u
+    is taken against the reference lattice; the strain is the symmetric part.
+    """
+    one = np.float32
+    a, b = one(g[0, 0]) + d[0][0], one(g[0, 1]) + d[0][1]
+    c, e = one(g[1, 0]) + d[1][0], one(g[1, 1]) + d[1][1]
+    det = a * e - b * c
+    det = np.where(np.abs(det) < 1e-6, one(1e-6), det)
+    uxx = (e * one(g[0, 0]) - b * one(g[1, 0])) / det - one(1)
+    uxy = (e * one(g[0, 1]) - b * one(g[1, 1])) / det
+    uyx = (a * one(g[1, 0]) - c * one(g[0, 0])) / det
+    uyy = (a * one(g[1, 1]) - c * one(g[0, 1])) / det - one(1)
+    turn = np.degrees(np.arctan2(uyx - uxy, one(2) + uxx + uyy))
+    return uxx, uyy, (uxy + uyx) / one(2), turn
+
+
+def _find_reference(
+    slopes: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    amplitudes: list[NDArray[np.float32]],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+) -> Region:
+    """Return the box of a quarter of the field with strong and even reflections."""
+    ny, nx = amplitudes[0].shape
+    h, w = max(ny // 4, 8), max(nx // 4, 8)
+    best, region = -math.inf, (x[0], x[-1], y[0], y[-1])
+    for top in np.linspace(0.06 * ny, 0.94 * ny - h, 9).astype(int):
+        for left in np.linspace(0.06 * nx, 0.94 * nx - w, 9).astype(int):
+            box = np.s_[top : top + h : 4, left : left + w : 4]
+            strength = min(float(np.mean(a[box]) / a.max()) for a in amplitudes)
+            uneven = sum(float(np.std(part[box])) for s in slopes for part in s)
+            score = strength / (uneven + 1e-4)
+            if score > best:
+                best = score
+                region = (x[left], x[left + w - 1], y[top], y[top + h - 1])
+    return (float(region[0]), float(region[1]), float(region[2]), float(region[3]))
+
+
+def _within(y: NDArray[np.float64], x: NDArray[np.float64], region: Region) -> NDArray[np.bool_]:
+    x0, x1, y0, y1 = region
+    return np.logical_and.outer((y >= y0) & (y <= y1), (x >= x0) & (x <= x1))
+
+
+def _spread(values: NDArray[Any]) -> float:
+    """Return a standard deviation from quartiles (strain maps have wild pixels)."""
+    if not values.size:
+        return float("nan")
+    low, high = np.percentile(values, [25, 75])
+    return float(high - low) / 1.349
+
+
+def _warnings(
+    maps: Maps,
+    trusted: NDArray[np.bool_],
+    whole: NDArray[np.bool_],
+    lengths: NDArray[np.float64],
+    sigma: float,
+) -> tuple[str, ...]:
+    found = []
+    share = float(trusted[whole].mean())
+    if share < 0.9:
+        found.append(
+            f"the reference lattice is weak or absent in {100 * (1 - share):.0f} % of the field; "
+            "the strain there is an artefact and is left out"
+        )
+    largest = np.maximum(np.maximum(np.abs(maps[0]), np.abs(maps[1])), np.abs(maps[2]))
+    # the mask pulls a spot that lies far out toward its center
+    far = float(np.mean(largest[trusted] > min(FAR, sigma / float(lengths.max())))) if share else 0
+    if far > 0.05:
+        found.append(
+            f"{100 * far:.0f} % of the trusted field differs from the reference lattice by more "
+            f"than {100 * min(FAR, sigma / float(lengths.max())):.1f} %: probably another lattice, "
+            "whose difference is not an elastic strain (an artefact of the reference)"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight interface: a point on it (Å), direction from +x and rms distance of the edge."""
+
+    x: float
+    y: float
+    angle: Value
+    roughness: Value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "point": [self.x, self.y],
+            "angle": self.angle.to_json(),
+            "roughness": self.roughness.to_json(),
+        }
+
+
+def interface_line(image: Measurement, g_a: ArrayLike, g_b: ArrayLike) -> Line:
+    """Return the line between the region of one reflection and that of another.
+
+    Parameters
+    ----------
+    image : Measurement
+    g_a, g_b : (2,) array
+        One reflection of each lattice, 1/Å, that the other has not.
+
+    Raises
+    ------
+    NotFoundError
+        The two regions do not meet.
+    """
+    from scipy import fft, ndimage
+
+    values, y, x = pixels(image)
+    dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
+    a, b = np.asarray(g_a, dtype=float), np.asarray(g_b, dtype=float)
+    apart = float(np.linalg.norm(a - b))
+    shorter = min(math.hypot(*a), math.hypot(*b))
+    sigma = min(apart / 3, shorter / 4)
+    if sigma * len(x) * dx < 1:
+        raise InputError("the two reflections cannot be told apart", place="g_a, g_b")
+    spectrum = fft.fft2(((values - values.mean()) * _taper(*values.shape)).astype(np.float32))
+    maps = [_phase_gradient(spectrum, v, float(sigma), dy, dx)[1] for v in (a, b)]
+    maps = [m / np.percentile(m, 99) for m in maps]
+    present = maps[0] + maps[1] > 0.5
+    first = (maps[0] > maps[1]) & present
+    second = (maps[1] >= maps[0]) & present
+    edge = ndimage.binary_dilation(first) & second
+    rows, columns = np.nonzero(edge)
+    if len(rows) < 8:
+        raise NotFoundError("the two lattices do not meet in this image", place="interface")
+    points = np.stack([x[columns], y[rows]], axis=1)
+    for _ in range(5):  # stray patches of the other lattice do not turn the line
+        center = np.median(points, axis=0)
+        axis = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
+        away = np.abs((points - points.mean(axis=0)) @ np.array([-axis[1], axis[0]]))
+        keep = away <= 3 * max(float(np.sqrt(np.mean(away**2))), dx)
+        if keep.all():
+            break
+        points = points[keep]
+    center = points.mean(axis=0)
+    along = (points - center) @ axis
+    away = (points - center) @ np.array([-axis[1], axis[0]])
+    rough = float(np.std(away))
+    # edge pixels within the resolution of the mask are not independent
+    independent = max(float(np.ptp(along)) * sigma / 0.37, 2.0)
+    error = math.degrees(max(rough, dx / 3) / (float(np.std(along)) * math.sqrt(independent)))
+    return Line(
+        float(center[0]),
+        float(center[1]),
+        Value(math.degrees(math.atan2(axis[1], axis[0])) % 180.0, "deg", error),
+        Value(rough, "angstrom", rough / math.sqrt(2 * independent)),
+    )
