@@ -4,10 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# no byte code at install: it is made when a module is first used, which saves some 150 MB
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install -q --no-compile
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
-# byte code is made when a module is first used: saves 150 MB for what never is
-export PIP_NO_COMPILE := 1
 
 .PHONY: demo test test-all lint bench bench-peers docs clean
 
@@ -16,11 +15,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -e .
+	$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.user
 
 demo: $(VENV)/.user
@@ -36,8 +35,8 @@ test: $(VENV)/.dev
 
 # Optional engines: torch first, in the form that does not pull a GPU stack.
 test-all: $(VENV)/.dev
-	$(PIP) install -q torch==2.13.0
-	$(PIP) install -q -e '.[all]'
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) -e '.[all]'
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --run-slow
 
 bench: $(VENV)/.dev
@@ -47,7 +46,7 @@ bench-peers: $(VENV)/.dev
 	$(BIN)/python benchmarks/peers/run.py
 
 docs: $(VENV)/.dev
-	$(PIP) install -q -e '.[docs]'
+	$(INSTALL) -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 clean:
