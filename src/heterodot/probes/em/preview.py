@@ -1,8 +1,8 @@
 """A quick image of a particle along any axis: projected potential, or Z-contrast as in HAADF.
 
 No dynamical scattering, no lens but a Gaussian probe. It says where columns are and how they
-compare, for thin particles near a zone axis; for contrast to compare with an experiment use
-`heterodot.probes.em.multislice`. Atomic potentials: Peng, Acta Cryst. A 52, 257 (1996).
+compare, for thin particles near a zone axis; contrast to compare
+with an experiment needs a multislice program. Atomic potentials: Peng, Acta Cryst. A 52, 257 (1996).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from heterodot.units import Value
 
 Region = tuple[float, float, float, float]
 SCALE = {"angstrom": 1.0, "Å": 1.0, "nm": 10.0, "nanometer": 10.0, "um": 1e4, "pm": 0.01}
-FLOOR = 0.05  # Fourier pixels: how well a spot of an ideal lattice is placed (tests)
+FLOOR = 0.05  # Fourier pixels: least error given to a spot; chosen, not calibrated
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,154 @@
+"""``heterodot segment``: particles of a micrograph, their sizes and domains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from heterodot.cli.console import Console, verb, write_csv
+
+
+@click.command()
+@click.argument("file", metavar="IMAGE")
+@click.option("--pixel-size", help="Size of a pixel, e.g. '0.21 nm'; default is the file's.")
+@click.option("--polarity", default="auto", type=click.Choice(["auto", "bright", "dark"]))
+@click.option("--shape", default="auto", type=click.Choice(["auto", "round", "cube"]))
+@click.option("--thickness", default="auto", type=click.Choice(["auto", "round", "uniform"]))
+@click.option("--smallest", help="Least diameter, e.g. '3 nm'.")
+@click.option("--split", default=0.12, show_default=True, help="Depth of a neck that parts.")
+@click.option("--crop", help="Pixels x0:x1,y0:y1 to look at, e.g. 0:2048,0:1900.")
+@click.option("--drop", help="Numbers to take out after looking at the overlay, e.g. 3,17.")
+@click.option("--bins", type=int, help="Bins of the histogram.")
+@click.option("--csv", "table", type=click.Path(), help="Write one row per particle.")
+@click.option("--overlay", "overlay_file", type=click.Path(), help="Write outlines (.png).")
+@click.option("--histogram", "histogram_file", type=click.Path(), help="Write figure (.svg...).")
+@verb("heterodot/segment/1")
+def segment(
+    console: Console,
+    file: str,
+    pixel_size: str | None,
+    polarity: str,
+    shape: str,
+    thickness: str,
+    smallest: str | None,
+    split: float,
+    crop: str | None,
+    drop: str | None,
+    bins: int | None,
+    table: str | None,
+    overlay_file: str | None,
+    histogram_file: str | None,
+) -> None:
+    """Find, split and size the particles of a micrograph, and count two-domain ones.
+
+    Check the overlay; take wrong ones out with --drop.
+
+    Example: heterodot segment field.tif --overlay field.png --csv sizes.csv
+    """
+    from heterodot.formats.images import read
+    from heterodot.probes.segmentation import segment as found_in
+    from heterodot.units import parse
+
+    given = parse(pixel_size, "nm", place="--pixel-size") if pixel_size else None
+    measured = read(Path(file), pixel_size=given)
+    image = measured.data.values
+    if crop:
+        rows, columns = _crop(crop, image.shape)
+        image = image[rows, columns]
+    found = found_in(
+        image,
+        float(measured.data.attrs["pixel_size_nm"]),
+        polarity=polarity,
+        shape=shape,
+        thickness=thickness,
+        split=split,
+        smallest=parse(smallest, "nm", place="--smallest") if smallest else None,
+    )
+    if drop:
+        found = found.without(_numbers(drop))
+    warnings = [*measured.notes, *found.warnings]
+    if image.size > 900 * 900:
+        warnings.append(
+            "on fields above 900 by 900 pixels some surplus particles were found in trials: look "
+            "at the overlay, drop them with --drop, or crop"
+        )
+    document = {"source": measured.source, **found.to_json(), "warnings": warnings}
+    if len(found.sizes()):
+        edges, counts, errors = found.histogram(bins)
+        document["histogram"] = {"edges_nm": edges, "counts": counts, "errors": errors}
+    if table:
+        write_csv(table, _COLUMNS, [_row(p) for p in found.particles])
+    _draw(image, found, bins, overlay_file, histogram_file)
+    console.document(
+        {**document, "output": [o for o in (table, overlay_file, histogram_file) if o]}
+    )
+    rows_ = [["counted", str(len(found.particles))], ["sized", str(len(found.sizes()))]]
+    if len(found.sizes()):
+        rows_.append([f"mean {found.size_name}", str(found.mean())])
+    if len(found.sizes()) > 1:
+        rows_.append(["standard deviation", str(found.spread())])
+    if document["fraction_without_second_domain"]:
+        rows_.append(["fraction without second domain", str(found.fraction_without_second())])
+    console.table(["quantity", "value"], rows_)
+    if not console.json:
+        for warning in warnings:
+            console.remark(f"note: {warning}")
+
+
+_COLUMNS = [
+    "number", "x_nm", "y_nm", "size_nm", "error_nm", "aspect", "touching", "at_border",
+    "first_domain_nm", "second_domain_nm", "second_level",
+]  # fmt: skip
+
+
+def _row(particle: Any) -> list[Any]:
+    sizes = [d.diameter for d in particle.domains] + [None, None]
+    level = particle.domains[1].level if len(particle.domains) == 2 else None
+    return [
+        particle.number, *particle.center, particle.size, particle.error, particle.aspect,
+        particle.touching, particle.at_border, *sizes[:2], level,
+    ]  # fmt: skip
+
+
+def _draw(image: Any, found: Any, bins: int | None, overlay: str | None, bars: str | None) -> None:
+    from heterodot.errors import InputError
+    from heterodot.files import replacing
+    from heterodot.report.figures_segmentation import overlay as overlay_figure
+    from heterodot.report.figures_segmentation import size_histogram
+
+    for path, is_overlay in ((overlay, True), (bars, False)):
+        if path is None:
+            continue
+        kind = Path(path).suffix.lower().lstrip(".")
+        if kind not in ("png", "pdf", "svg"):
+            raise InputError(f"figures are not written as '.{kind}'", file=path, remedy="take .png")
+        figure = overlay_figure(image, found) if is_overlay else size_histogram(found, bins)
+        with replacing(path) as beside:
+            figure.savefig(beside, format=kind)
+
+
+def _numbers(text: str) -> list[int]:
+    from heterodot.errors import InputError
+
+    words = [w for w in text.replace(",", " ").split() if w]
+    if not all(w.isdigit() for w in words):
+        raise InputError(f"'{text}' is not a list of numbers", place="--drop", remedy="as in 3,17")
+    return [int(w) for w in words]
+
+
+def _crop(text: str, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    import re
+
+    from heterodot.errors import InputError
+
+    match = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+)", text.replace(" ", ""))
+    if match is None:
+        raise InputError(f"'{text}' is not a crop", place="--crop", remedy="as in 0:2048,0:1900")
+    x0, x1, y0, y1 = (int(n) for n in match.groups())
+    if not (x0 < x1 <= shape[1] and y0 < y1 <= shape[0]):
+        raise InputError(
+            f"'{text}' leaves the image of {shape[1]} by {shape[0]} pixels", place="--crop"
+        )
+    return slice(y0, y1), slice(x0, x1)

@@ -1,0 +1,236 @@
+"""Micrographs with their scale: .tif and .png through Pillow, microscopes' files through RosettaSciIO.
+
+An image without a scale is taken only if the caller gives one: sizes in pixels are of no use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.errors import InputError, MissingExtraError
+from heterodot.files import readable, sha256
+
+if TYPE_CHECKING:
+    from heterodot.measurement import Measurement
+
+PLAIN = {".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG"}
+ROSETTA = {
+    ".dm3": "digitalmicrograph",
+    ".dm4": "digitalmicrograph",
+    ".emd": "emd",
+    ".ser": "tia",
+}
+MAX_PIXELS = 2**28
+NANOMETERS = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7,
+              "m": 1e9, "inch": 2.54e7, "pm": 1e-3, "a": 0.1, "å": 0.1, "angstrom": 0.1}  # fmt: skip
+LARGEST_PIXEL = 1e4  # nm: more is the resolution of a printer, not of a microscope
+
+
+def read(path: Path, kind: str | None = None, *, pixel_size: float | None = None) -> Measurement:
+    """Return a micrograph with axes x and y in nm.
+
+    Parameters
+    ----------
+    path : Path
+        .tif, .png, .dm3, .dm4, .emd or .ser.
+    kind : str, optional
+        Not used.
+    pixel_size : float, optional
+        nm; taken before what the file says.
+
+    Raises
+    ------
+    InputError
+        Not an image, not what its suffix says, damaged, or without scale.
+    MissingExtraError
+        A microscope's own format without RosettaSciIO.
+    """
+    import xarray as xr
+
+    from heterodot.measurement import Measurement
+
+    path = Path(path)
+    readable(path, limit=2**33)
+    suffix = path.suffix.lower()
+    if suffix in PLAIN:
+        data, found, metadata, notes = _plain(path)
+    elif suffix in ROSETTA:
+        data, found, metadata, notes = _rosetta(path)
+    else:
+        raise InputError("is no image that is read here", file=path, remedy="export it as .tif")
+    if pixel_size is not None:
+        if not (math.isfinite(pixel_size) and pixel_size > 0):
+            raise InputError(f"{pixel_size} is not the size of a pixel", place="pixel size")
+        if found is not None and abs(found / pixel_size - 1) > 0.02:
+            notes.append(f"the file says {found:.4g} nm per pixel; {pixel_size:.4g} was given")
+        found = pixel_size
+    if found is None:
+        raise InputError(
+            "the image states no scale",
+            file=path,
+            remedy="give the size of a pixel, or the microscope's own file",
+        )
+    bar = scale_bar(data)
+    if bar is not None:
+        y0, y1, x0, x1 = bar
+        notes.append(
+            f"a burnt-in scale bar seems to be at rows {y0} to {y1}, columns {x0} to {x1} "
+            f"({x1 - x0} pixels long): crop it; eight bits also cut off strong contrast"
+        )
+        metadata["scale_bar"] = list(bar)
+    y, x = (np.arange(n) * found for n in data.shape)
+    array = xr.DataArray(
+        data,
+        dims=("y", "x"),
+        coords={"y": ("y", y, {"units": "nm"}), "x": ("x", x, {"units": "nm"})},
+        name="intensity",
+        attrs={"units": "", "pixel_size_nm": found},
+    )
+    return Measurement(array, "image", path.name, sha256(path), metadata, tuple(notes))
+
+
+def _plain(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], list[str]]:
+    """Return gray values, nm per pixel, metadata and notes of a .tif or .png."""
+    import warnings
+
+    from PIL import Image
+
+    wanted = PLAIN[path.suffix.lower()]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = Image.open(path, formats=list(set(PLAIN.values())))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"is not an image of the type {path.suffix}", file=path, remedy="export it again"
+        ) from error
+    with opened:
+        if opened.format != wanted:
+            raise InputError(
+                f"is {opened.format}, not {wanted}", file=path, remedy="correct its suffix"
+            )
+        if opened.size[0] * opened.size[1] > MAX_PIXELS:
+            raise InputError(f"claims {opened.size} pixels", file=path, remedy="bin or crop it")
+        try:
+            found, metadata = _scale(opened)
+            notes = []
+            frames = int(getattr(opened, "n_frames", 1))
+            if frames > 1:
+                notes.append(f"the first of {frames} frames was taken")
+            data = np.asarray(opened)
+            if data.ndim == 3 or opened.mode == "P":
+                notes.append("colors were turned into gray: a screenshot may not be linear")
+                data = np.asarray(opened.convert("L"))
+        except (OSError, ValueError, SyntaxError, TypeError) as error:
+            raise InputError(
+                "is damaged or cut off", file=path, remedy="copy or export it again"
+            ) from error
+    if data.dtype == np.uint8:
+        notes.append("eight bits a pixel: gray may be clipped or not linear")
+    return data.astype(np.float64), found, metadata, notes
+
+
+def _scale(opened: Any) -> tuple[float | None, dict[str, Any]]:
+    """Return nm per pixel from the tags of ImageJ, FEI/Thermo, Olympus, or the resolution."""
+    metadata: dict[str, Any] = {}
+    if not hasattr(opened, "tag_v2"):
+        # the resolution of a .png is that of a printer; only a micrometer's would mean a scale
+        dpi = opened.info.get("dpi")
+        metadata["dpi"] = None if dpi is None else [float(x) for x in dpi]
+        size = 2.54e7 / float(dpi[0]) if dpi and float(dpi[0]) > 0 else None
+        return (size if size is not None and size < LARGEST_PIXEL else None), metadata
+    tags = opened.tag_v2
+    text = str(tags.get(270, ""))
+    metadata["description"] = text[:2000]
+    fei = tags.get(34682) or tags.get(34680)
+    if fei is not None:
+        said = fei if isinstance(fei, str) else bytes(fei).decode("latin-1", "replace")
+        metadata["instrument"] = said[:20000]
+        match = re.search(r"PixelWidth\s*=\s*([-+.\deE]+)", said)
+        if match and float(match[1]) > 0:
+            return float(match[1]) * 1e9, metadata
+    resolution = float(tags.get(282, 0) or 0)
+    unit = re.search(r"^unit=(.+)$", text, re.MULTILINE)
+    if text.startswith("ImageJ") and unit and resolution > 0:
+        name = unit[1].strip().replace("\\u00B5", "µ").replace("\\u00C5", "Å").lower()
+        if name in NANOMETERS:
+            return NANOMETERS[name] / resolution, metadata
+    step = {2: 2.54e7, 3: 1e7}.get(int(tags.get(296, 2) or 2))
+    if resolution > 0 and step is not None and step / resolution < LARGEST_PIXEL:
+        return step / resolution, metadata
+    return None, metadata
+
+
+def _rosetta(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], list[str]]:
+    """Return the first image of a microscope's file."""
+    module = ROSETTA[path.suffix.lower()]
+    try:
+        reader = importlib.import_module(f"rsciio.{module}")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"files of type {path.suffix} are read through RosettaSciIO",
+            file=path,
+            remedy="install heterodot[microscopy], or export the image as .tif",
+        ) from error
+    try:
+        signals = reader.file_reader(str(path))
+    except Exception as error:  # the readers raise many kinds on damaged files
+        raise InputError(
+            f"is not what its suffix says, or damaged ({error})", file=path, remedy="copy it again"
+        ) from error
+    flat = [s for s in signals if np.ndim(s["data"]) == 2]
+    stacks = [s for s in signals if np.ndim(s["data"]) == 3]
+    notes = []
+    if flat:
+        signal, data = flat[0], np.asarray(flat[0]["data"])
+    elif stacks:
+        signal, data = stacks[0], np.asarray(stacks[0]["data"])[0]
+        notes.append(f"the first of {np.shape(stacks[0]['data'])[0]} frames was taken")
+    else:
+        raise InputError("holds no image", file=path, remedy="export the image as .tif")
+    if len(flat) > 1:
+        notes.append(f"the first of {len(flat)} images was taken")
+    axis = signal["axes"][-1]
+    factor = NANOMETERS.get(str(axis.get("units", "")).strip().lower())
+    size = float(axis.get("scale", 0.0)) * factor if factor else None
+    metadata = {"original": signal.get("metadata", {})}
+    return data.astype(np.float64), size if size else None, metadata, notes
+
+
+def scale_bar(image: NDArray[Any]) -> tuple[int, int, int, int] | None:
+    """Return rows and columns (first, past the last) of a burnt-in bar, or None.
+
+    A bar is a filled rectangle of the lightest or darkest gray, four times as long as high, in the
+    lower or upper quarter of the frame.
+
+    Examples
+    --------
+    >>> field = np.arange(40000.0).reshape(200, 200) % 97
+    >>> scale_bar(field) is None
+    True
+    >>> field[180:186, 20:80] = 255
+    >>> scale_bar(field)
+    (180, 186, 20, 80)
+    """
+    from scipy import ndimage
+
+    ny, nx = image.shape
+    for extreme in (image.max(), image.min()):
+        parts, count = ndimage.label(image == extreme)
+        if count == 0 or count > 20_000:
+            continue
+        filled = np.bincount(parts.ravel(), minlength=count + 1)
+        for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+            high, long = rows.stop - rows.start, columns.stop - columns.start
+            outside = rows.start > 0.75 * ny or rows.stop < 0.25 * ny
+            solid = filled[number] > 0.97 * high * long
+            if outside and solid and high >= 2 and long >= 4 * high and 0.03 * nx < long < 0.8 * nx:
+                return rows.start, rows.stop, columns.start, columns.stop
+    return None
