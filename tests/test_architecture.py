@@ -14,7 +14,19 @@ import heterodot
 SOURCE = Path(heterodot.__file__).parent
 FLOORS = {
     **dict.fromkeys(
-        ["errors", "files", "progress", "units", "charges", "crystal", "cif", "settings"], 0
+        [
+            "errors",
+            "files",
+            "progress",
+            "units",
+            "charges",
+            "crystal",
+            "sites",
+            "symmetry",
+            "cif",
+            "settings",
+        ],
+        0,
     ),
     **dict.fromkeys(["measurement", "documents", "catalog", "fitting"], 0),
     **dict.fromkeys(["energy", "epitaxy", "particle"], 1),

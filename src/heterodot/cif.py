@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodot.crystal import Crystal, charges_for, element_of
+from heterodot.crystal import Crystal
 from heterodot.errors import InputError
 from heterodot.files import read_text, write_text
+from heterodot.sites import charges_for, element_of
 
 if TYPE_CHECKING:
     from ase import Atoms

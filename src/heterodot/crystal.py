@@ -16,41 +16,7 @@ from heterodot.errors import InputError
 if TYPE_CHECKING:
     from ase import Atoms
 
-
-@dataclass(frozen=True)
-class Symmetry:
-    """Space-group symmetry of a crystal in the cell that it is given in.
-
-    Attributes
-    ----------
-    number : int
-        International Tables number.
-    international : str
-        Short Hermann-Mauguin symbol in the axes of the cell as given (``"P b n m"`` and
-        ``"P n m a"`` differ), or of the standard setting where the cell is none of the tabulated
-        ones (a supercell, say; ``tabulated`` is False then).
-    hall : str
-        Hall symbol of the same setting.
-    tabulated : bool
-        Whether the cell as given is a tabulated setting, up to its origin.
-    point_group : str
-        Crystal class, e.g. ``"m-3m"``.
-    rotations : (n, 3, 3) int array
-        Rotation parts in fractional coordinates, pure lattice translations left out.
-    translations : (n, 3) array
-        Translation parts, fractional.
-    equivalent : (n_atoms,) int array
-        For each atom the first atom that symmetry maps it on.
-    """
-
-    number: int
-    international: str
-    hall: str
-    tabulated: bool
-    point_group: str
-    rotations: NDArray[np.int64]
-    translations: NDArray[np.float64]
-    equivalent: NDArray[np.int64]
+    from heterodot.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,33 +133,11 @@ class Crystal:
         InputError
             Unknown space group or element, or sites that collide.
         """
-        import gemmi
+        from heterodot.sites import cell_of
+        from heterodot.symmetry import operations_of
 
-        group = (
-            gemmi.find_spacegroup_by_number(space_group)
-            if isinstance(space_group, int)
-            else gemmi.find_spacegroup_by_name(space_group)
-        )
-        if group is None and isinstance(space_group, str):
-            try:
-                operations = gemmi.symops_from_hall(space_group)
-            except (RuntimeError, ValueError):
-                raise InputError(
-                    f"'{space_group}' is not a space group",
-                    place=name,
-                    remedy="give a Hermann-Mauguin symbol such as 'P n m a'",
-                ) from None
-            system = ""
-        elif group is None:
-            raise InputError(f"{space_group} is not a space-group number", place=name)
-        else:
-            operations = group.operations()
-            system = str(group.crystal_system_str())
-        cell = _cell_from(cellpar, system, name)
-        rows = []
-        for op in operations:
-            rows.append(np.array(op.float_seitz(), dtype=float))
-        symops = np.array(rows)
+        symops, system = operations_of(space_group, place=name)
+        cell = cell_of(cellpar, system, place=name)
         return cls.from_operations(
             name, cell, symops, sites, charges=charges, source=source, **more
         )
@@ -211,38 +155,18 @@ class Crystal:
         **more: Any,
     ) -> Crystal:
         """Return the crystal that (n, 4, 4) fractional symmetry operations make of its sites."""
-        numbers: list[int] = []
-        scaled: list[NDArray[np.float64]] = []
-        labels: list[str] = []
-        for label, site in sites.items():
-            element = element_of(label, place=name)
-            point = np.asarray(site, dtype=float)
-            images = operations[:, :3, :3] @ point + operations[:, :3, 3]
-            images -= np.floor(images)
-            for image in images:
-                delta = np.array(scaled) - image if scaled else np.zeros((0, 3))
-                delta -= np.round(delta)
-                near = np.linalg.norm(delta @ cell, axis=1) < 0.05 if len(delta) else []
-                hits = np.flatnonzero(near)
-                if len(hits) == 0:
-                    numbers.append(element)
-                    scaled.append(image)
-                    labels.append(label)
-                elif labels[hits[0]] != label:
-                    raise InputError(
-                        f"sites {label} and {labels[hits[0]]} lie on one another",
-                        place=name,
-                        remedy="split or partly occupied sites are not supported; give one",
-                    )
+        from heterodot.sites import charges_for, expand
+
+        numbers, scaled, labels = expand(cell, operations, sites, place=name)
         atom_charges = charges_for(numbers, charges, place=name)
         return cls(
             name,
             cell,
-            np.array(numbers),
-            np.array(scaled),
+            numbers,
+            scaled,
             atom_charges,
             source,
-            tuple(labels),
+            labels,
             **more,
         )
 
@@ -269,6 +193,8 @@ class Crystal:
                 place=name or atoms.get_chemical_formula(),
                 remedy="give a bulk crystal (set pbc=True if it is one)",
             )
+        from heterodot.sites import charges_for
+
         own = atoms.arrays.get("charge")
         atom_charges = (
             np.asarray(own, dtype=float)
@@ -330,9 +256,11 @@ class Crystal:
     @property
     def formula(self) -> str:
         """Empirical formula, cations first (``CsPbCl3``)."""
+        from heterodot.charges import PAULING
+
         counts = self.counts
         divisor = int(np.gcd.reduce(list(counts.values())))
-        keys = sorted(counts, key=_electropositive)
+        keys = sorted(counts, key=lambda symbol: (PAULING.get(symbol, 2.0), symbol))
         return "".join(
             key + (str(counts[key] // divisor) if counts[key] > divisor else "") for key in keys
         )
@@ -376,33 +304,10 @@ class Crystal:
         InputError
             No symmetry can be found (atoms on one another).
         """
-        import spglib
+        from heterodot.symmetry import find_symmetry
 
-        try:
-            data = spglib.get_symmetry_dataset(
-                (self.cell, self.scaled, self.numbers), symprec=self.symprec
-            )
-        except Exception as error:  # spglib 2.7+ raises its own kinds
-            raise InputError(
-                f"no symmetry found ({error})", place=self.name, remedy="check the sites"
-            ) from error
-        if data is None:
-            raise InputError(
-                "no symmetry found: atoms may lie on one another",
-                place=self.name,
-                remedy="check the sites",
-            )
-        rotations, first = np.unique(np.asarray(data.rotations), axis=0, return_index=True)
-        group = _tabulated_setting(data)
-        return Symmetry(
-            int(data.number),
-            str(data.international) if group is None else str(group.hm),
-            str(data.hall) if group is None else str(group.hall),
-            group is not None,
-            str(data.pointgroup).strip(),
-            rotations.astype(np.int64),
-            np.asarray(data.translations)[first],
-            np.asarray(data.crystallographic_orbits, dtype=np.int64),
+        return find_symmetry(
+            self.cell, self.scaled, self.numbers, symprec=self.symprec, place=self.name
         )
 
     @functools.cached_property
@@ -412,24 +317,11 @@ class Crystal:
         They are those of the crystal, not of the cell: a supercell of lower symmetry has the
         same ones as the primitive cell.
         """
-        import spglib
+        from heterodot.symmetry import point_operations
 
-        cell, rotations = self.cell, self.symmetry.rotations
-        found = spglib.standardize_cell(
-            (self.cell, self.scaled, self.numbers),
-            to_primitive=True,
-            no_idealize=True,  # keeps the orientation
-            symprec=self.symprec,
+        return point_operations(
+            self.cell, self.scaled, self.numbers, self.symmetry.rotations, symprec=self.symprec
         )
-        if found is not None and len(found[2]) < len(self):
-            data = spglib.get_symmetry_dataset(found, symprec=self.symprec)
-            cell = np.asarray(found[0], dtype=float)
-            rotations = np.unique(np.asarray(data.rotations), axis=0)
-        basis = cell.T
-        operations = np.asarray(basis @ rotations @ np.linalg.inv(basis), dtype=float)
-        operations[np.abs(operations) < 1e-12] = 0.0
-        operations.setflags(write=False)
-        return operations
 
     @property
     def proper_rotations(self) -> NDArray[np.float64]:
@@ -650,101 +542,3 @@ class Crystal:
         return (
             f"<Crystal {self.name}: {self.formula}, {len(self)} atoms, {a:.4g} {b:.4g} {c:.4g} Å>"
         )
-
-
-# -------------------------------------------------------------------- small helpers of floor 0
-
-
-def _tabulated_setting(data: Any) -> Any:
-    """Return gemmi's space group for the axes of a spglib dataset's input, or None."""
-    import gemmi
-
-    to_standard = np.asarray(data.transformation_matrix)
-    if abs(abs(np.linalg.det(to_standard)) - 1.0) > 1e-6:
-        return None
-    origin = np.linalg.solve(to_standard, np.asarray(data.origin_shift))
-    ops = []
-    for rotation, shift in zip(data.rotations, data.translations, strict=True):
-        moved = np.asarray(shift) + origin - np.asarray(rotation) @ origin
-        op = gemmi.Op()
-        op.rot = (np.asarray(rotation) * 24).astype(int).tolist()
-        op.tran = (np.round(moved * 24).astype(int) % 24).tolist()
-        ops.append(op)
-    return gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
-
-
-def element_of(label: str, *, place: str = "") -> int:
-    """Return the atomic number of the element that a site label starts with."""
-    import re
-
-    from ase.data import atomic_numbers
-
-    match = re.match(r"([A-Z][a-z]?)", label.strip())
-    if match:
-        for text in (match[1], match[1][0]):
-            if text in atomic_numbers and text != "X":
-                return int(atomic_numbers[text])
-    raise InputError(
-        f"'{label}' does not start with an element", place=place, remedy="name sites as in 'Pb1'"
-    )
-
-
-def charges_for(
-    numbers: Sequence[int] | NDArray[np.int64],
-    charges: Mapping[str, float] | None,
-    *,
-    place: str,
-) -> NDArray[np.float64] | None:
-    """Return a formal charge per atom: as given, or from common oxidation states, or None."""
-    from ase.data import chemical_symbols
-
-    symbols = [chemical_symbols[n] for n in numbers]
-    if charges is None:
-        from heterodot.charges import formal_charges
-
-        counts: dict[str, int] = {}
-        for symbol in symbols:
-            counts[symbol] = counts.get(symbol, 0) + 1
-        charges = formal_charges(counts)
-        if charges is None:
-            return None
-    missing = sorted(set(symbols) - set(charges))
-    if missing:
-        raise InputError(
-            f"no formal charge for {', '.join(missing)}", place=place, remedy="add it to charges"
-        )
-    return np.array([float(charges[symbol]) for symbol in symbols])
-
-
-def _electropositive(symbol: str) -> tuple[float, str]:
-    """Sort key: cations before anions, as chemists write formulas."""
-    from heterodot.charges import PAULING
-
-    return (PAULING.get(symbol, 2.0), symbol)
-
-
-def _cell_from(cellpar: Sequence[float], system: str, name: str) -> NDArray[np.float64]:
-    from ase.geometry import cellpar_to_cell
-
-    values = [float(x) for x in cellpar]
-    if any(not np.isfinite(x) or x <= 0 for x in values):
-        raise InputError("cell lengths and angles must be positive", place=name)
-    if len(values) == 6:
-        full = values
-    elif len(values) in (1, 2, 3):
-        a = values[0]
-        if system == "cubic":
-            full = [a, a, a, 90, 90, 90]
-        elif system in ("hexagonal", "trigonal") and len(values) >= 2:
-            full = [a, a, values[-1], 90, 90, 120]
-        elif system == "tetragonal" and len(values) >= 2:
-            full = [a, a, values[-1], 90, 90, 90]
-        elif len(values) == 3:
-            full = [*values, 90, 90, 90]
-        else:
-            raise InputError(f"a {system} cell needs more than {len(values)} numbers", place=name)
-    elif len(values) == 4 and system == "monoclinic":
-        full = [*values[:3], 90, values[3], 90]
-    else:
-        raise InputError(f"a cell cannot be made of {len(values)} numbers", place=name)
-    return np.asarray(cellpar_to_cell(full), dtype=float)

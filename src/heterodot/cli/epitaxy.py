@@ -38,7 +38,7 @@ def load(name: str, charges: str | None = None) -> tuple[Any, dict[str, Any]]:
     if name.lower().endswith(".cif") or Path(name).is_file() or "/" in name:
         return Crystal.read(name, charges=given), {"file": name}
     from heterodot.catalog import crystal
-    from heterodot.crystal import charges_for
+    from heterodot.sites import charges_for
 
     found = crystal(name)
     if given is not None:
