@@ -1,6 +1,7 @@
 """Electron microscopy: preview and simulate images, find orientations and strain in them."""
 
-from heterodot.probes.em.gpa import Strain, geometric_phase, interface_line
+from heterodot.probes.em.gpa import Strain, geometric_phase
+from heterodot.probes.em.interface import Line, interface_line
 from heterodot.probes.em.orientation import (
     Indexing,
     MeasuredRelation,
@@ -14,6 +15,7 @@ from heterodot.probes.em.spots import Spot, find_spots
 __all__ = [
     "EmSetup",
     "Indexing",
+    "Line",
     "MeasuredRelation",
     "Spot",
     "Strain",

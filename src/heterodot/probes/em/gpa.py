@@ -1,7 +1,8 @@
-"""Strain and rotation maps by geometric phase analysis, and the line where two lattices meet.
+"""Strain and rotation maps by geometric phase analysis.
 
 Hÿtch, Snoeck, Kilaas, Ultramicroscopy 74, 131 (1998). The phase gradient is taken from the complex
-image itself, so nothing is unwrapped.
+image itself, so nothing is unwrapped. Maps come on a grid of a quarter of what they resolve, not
+on the image's pixels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
+from heterodot.probes.em.bragg import Spectrum, bragg, spectrum
 from heterodot.probes.em.spots import Region, Spot, find_spots, pixels
 from heterodot.units import Value
 
@@ -48,7 +50,7 @@ class Strain:
         The region was found rather than given.
     warnings : tuple of str
     y, x : arrays
-        Axes, Å.
+        Axes of the maps, Å (coarser than the image's).
     """
 
     exx: NDArray[np.float32]
@@ -147,8 +149,6 @@ def geometric_phase(
     NotFoundError
         No spots.
     """
-    from scipy import fft
-
     values, y, x = pixels(image)
     vectors = _two(find_spots(image, reference)) if g is None else np.array(g, dtype=float)
     dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
@@ -160,32 +160,59 @@ def geometric_phase(
             f"a mask of {sigma:g} 1/Å", place="width",
             remedy=f"stay between {1 / (len(x) * dx):.3g} and {lengths.min():.3g} 1/Å",
         )  # fmt: skip
-    taper = _taper(*values.shape)
-    spectrum = fft.fft2(((values - values.mean()) * taper).astype(np.float32))
-    slopes, amplitudes = [], []
-    for vector in vectors:
-        slope, amplitude = _phase_gradient(spectrum, vector, sigma, dy, dx)
-        slopes.append(slope)
-        amplitudes.append(amplitude)
+    whole = spectrum((values - values.mean()) * _taper(*values.shape), y, x)
+    first, second = (bragg(whole, vector, sigma) for vector in vectors)
+    y, x = first.y, first.x
+    slopes = [(f.slope_x, f.slope_y) for f in (first, second)]
+    amplitudes = [first.amplitude, second.amplitude]
     found = reference is None
     region = _find_reference(slopes, amplitudes, y, x) if reference is None else reference
     here = _within(y, x, region)
-    if here.sum() < 64:
-        raise InputError("the reference region lies outside the image", place="reference")
+    if here.sum() < 9:
+        raise InputError(
+            "the reference region lies outside the image or is too small", place="reference",
+            remedy=f"stay in x {x[0]:.0f} to {x[-1]:.0f}, y {y[0]:.0f} to {y[-1]:.0f} Å",
+        )  # fmt: skip
+    weaker = np.minimum(*[a / max(float(np.median(a[here])), 1e-30) for a in amplitudes])
+    if g is not None:
+        _check_seen(whole, vectors, amplitudes, here, sigma)
     # what is left of the gradient in the reference region corrects the reflections
     offsets = np.array([[float(np.median(s[k][here])) for k in (0, 1)] for s in slopes])
     refined = vectors + offsets
-    weaker = np.minimum(*[a / max(float(np.median(a[here])), 1e-30) for a in amplitudes])
     # local reflections: refined + d; displacement gradient: g_local = (1 + grad u)^-T g
     d = [[s[k] - np.float32(o[k]) for k in (0, 1)] for s, o in zip(slopes, offsets, strict=True)]
     maps = _deform(refined, d)
-    whole = taper > 0.9  # within the taper the phase is mostly noise
-    trusted = (weaker > TRUST) & whole
+    inner = _taper(*weaker.shape) > 0.9  # within the taper the phase is mostly noise
+    trusted = (weaker > TRUST) & inner
     error = float(np.mean([_spread(m[here & trusted]) for m in maps[:3]]))
-    warnings = _warnings(maps, trusted, whole, lengths, sigma)
+    warnings = _warnings(maps, trusted, inner, lengths, sigma)
     return Strain(
         *maps, weaker, trusted, refined, error, 0.37 / sigma, region, found, warnings, y, x
     )
+
+
+def _check_seen(
+    whole: Spectrum,
+    vectors: NDArray[np.float64],
+    amplitudes: list[NDArray[np.float32]],
+    here: NDArray[np.bool_],
+    sigma: float,
+) -> None:
+    """Refuse given reflections that are no stronger than what lies beside them."""
+    for vector, amplitude in zip(vectors, amplitudes, strict=True):
+        length = float(np.linalg.norm(vector))
+        turned = [vector @ _spin(a) for a in (29.0, -29.0, 61.0, -61.0)]
+        beside = [float(np.median(bragg(whole, t, sigma).amplitude[here])) for t in turned]
+        if float(np.median(amplitude[here])) < 2.5 * float(np.median(beside)):
+            raise NotFoundError(
+                f"no fringes of {1 / length:.3f} Å stand out in the reference region", place="g",
+                remedy="take reflections from 'heterodot fit fft', or leave g out",
+            )  # fmt: skip
+
+
+def _spin(degrees: float) -> NDArray[np.float64]:
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[c, s], [-s, c]])
 
 
 def _two(spots: list[Spot]) -> NDArray[np.float64]:
@@ -218,29 +245,6 @@ def _taper(ny: int, nx: int) -> NDArray[np.float64]:
     return np.asarray(np.outer(tukey(ny, 0.08), tukey(nx, 0.08)))
 
 
-def _phase_gradient(
-    spectrum: NDArray[Any], vector: NDArray[np.float64], sigma: float, dy: float, dx: float
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]:
-    """Return d(phase)/2 pi along x and y minus the reflection, and the amplitude."""
-    from scipy import fft
-
-    ny, nx = spectrum.shape
-    fy = fft.fftfreq(ny, dy) - vector[1]
-    fx = fft.fftfreq(nx, dx) - vector[0]
-    wy, wx = (np.exp(-(f**2) / (2 * sigma**2)) for f in (fy, fx))
-    wy[np.abs(fy) > 4 * sigma] = 0
-    wx[np.abs(fx) > 4 * sigma] = 0
-    masked = spectrum * wy.astype(np.float32)[:, None] * wx.astype(np.float32)
-    h = fft.ifft2(masked)
-    power = h.real**2 + h.imag**2
-    power += np.float32(1e-12) * power.max()
-    h = np.conj(h) / power
-    along_x = (h * fft.ifft2(masked * fx.astype(np.float32))).real
-    masked *= fy.astype(np.float32)[:, None]
-    along_y = (h * fft.ifft2(masked)).real
-    return (along_x, along_y), np.sqrt(power)
-
-
 def _deform(g: NDArray[np.float64], d: list[list[NDArray[np.float32]]]) -> Maps:
     """Return exx, eyy, exy and rotation (degrees) from the changes of both reflections.
 
@@ -268,11 +272,11 @@ def _find_reference(
 ) -> Region:
     """Return the box of a quarter of the field with strong and even reflections."""
     ny, nx = amplitudes[0].shape
-    h, w = max(ny // 4, 8), max(nx // 4, 8)
+    h, w = max(ny // 4, 4), max(nx // 4, 4)
     best, region = -math.inf, (x[0], x[-1], y[0], y[-1])
     for top in np.linspace(0.06 * ny, 0.94 * ny - h, 9).astype(int):
         for left in np.linspace(0.06 * nx, 0.94 * nx - w, 9).astype(int):
-            box = np.s_[top : top + h : 4, left : left + w : 4]
+            box = np.s_[top : top + h, left : left + w]
             strength = min(float(np.mean(a[box]) / a.max()) for a in amplitudes)
             uneven = sum(float(np.std(part[box])) for s in slopes for part in s)
             score = strength / (uneven + 1e-4)
@@ -319,79 +323,3 @@ def _warnings(
             "whose difference is not an elastic strain (an artefact of the reference)"
         )
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A straight interface: a point on it (Å), direction from +x and rms distance of the edge."""
-
-    x: float
-    y: float
-    angle: Value
-    roughness: Value
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "point": [self.x, self.y],
-            "angle": self.angle.to_json(),
-            "roughness": self.roughness.to_json(),
-        }
-
-
-def interface_line(image: Measurement, g_a: ArrayLike, g_b: ArrayLike) -> Line:
-    """Return the line between the region of one reflection and that of another.
-
-    Parameters
-    ----------
-    image : Measurement
-    g_a, g_b : (2,) array
-        One reflection of each lattice, 1/Å, that the other has not.
-
-    Raises
-    ------
-    NotFoundError
-        The two regions do not meet.
-    """
-    from scipy import fft, ndimage
-
-    values, y, x = pixels(image)
-    dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
-    a, b = np.asarray(g_a, dtype=float), np.asarray(g_b, dtype=float)
-    apart = float(np.linalg.norm(a - b))
-    shorter = min(math.hypot(*a), math.hypot(*b))
-    sigma = min(apart / 3, shorter / 4)
-    if sigma * len(x) * dx < 1:
-        raise InputError("the two reflections cannot be told apart", place="g_a, g_b")
-    spectrum = fft.fft2(((values - values.mean()) * _taper(*values.shape)).astype(np.float32))
-    maps = [_phase_gradient(spectrum, v, float(sigma), dy, dx)[1] for v in (a, b)]
-    maps = [m / np.percentile(m, 99) for m in maps]
-    present = maps[0] + maps[1] > 0.5
-    first = (maps[0] > maps[1]) & present
-    second = (maps[1] >= maps[0]) & present
-    edge = ndimage.binary_dilation(first) & second
-    rows, columns = np.nonzero(edge)
-    if len(rows) < 8:
-        raise NotFoundError("the two lattices do not meet in this image", place="interface")
-    points = np.stack([x[columns], y[rows]], axis=1)
-    for _ in range(5):  # stray patches of the other lattice do not turn the line
-        center = np.median(points, axis=0)
-        axis = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
-        away = np.abs((points - points.mean(axis=0)) @ np.array([-axis[1], axis[0]]))
-        keep = away <= 3 * max(float(np.sqrt(np.mean(away**2))), dx)
-        if keep.all():
-            break
-        points = points[keep]
-    center = points.mean(axis=0)
-    along = (points - center) @ axis
-    away = (points - center) @ np.array([-axis[1], axis[0]])
-    rough = float(np.std(away))
-    # edge pixels within the resolution of the mask are not independent
-    independent = max(float(np.ptp(along)) * sigma / 0.37, 2.0)
-    error = math.degrees(max(rough, dx / 3) / (float(np.std(along)) * math.sqrt(independent)))
-    return Line(
-        float(center[0]),
-        float(center[1]),
-        Value(math.degrees(math.atan2(axis[1], axis[0])) % 180.0, "deg", error),
-        Value(rough, "angstrom", rough / math.sqrt(2 * independent)),
-    )

@@ -67,20 +67,23 @@ class Spot:
         }
 
 
-def pixels(
-    image: Measurement,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return values (ny, nx) and the axes y, x in Å of an image with a scale.
+def axes_of(image: Measurement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the axes y and x of an image in Å.
 
     Raises
     ------
     InputError
-        Not an image, no scale, uneven axes or values that are not finite.
+        Not an image, too few pixels, no scale, uneven axes.
     """
     data = image.data
     place = image.source or "image"
-    if data.dims != ("y", "x") or min(data.shape) < 32:
-        raise InputError(f"{data.dims} of {data.shape} is no image (y, x)", place=place)
+    if data.dims != ("y", "x"):
+        raise InputError(f"axes {data.dims} are not those of an image (y, x)", place=place)
+    if min(data.shape) < 32:
+        raise InputError(
+            f"{data.shape[1]} x {data.shape[0]} pixels are too few for a lattice", place=place,
+            remedy="give 32 x 32 pixels at least, better 256 x 256",
+        )  # fmt: skip
     axes = []
     for name in ("y", "x"):
         units = str(data[name].attrs["units"])
@@ -94,17 +97,41 @@ def pixels(
         if not (np.isfinite(axis).all() and step.min() > 0 and np.ptp(step) < 1e-3 * step.mean()):
             raise InputError(f"axis {name} is not evenly rising", place=place)
         axes.append(axis)
-    values = np.asarray(data.values, dtype=float)
-    if not np.isfinite(values).all():
-        raise InputError("some pixels are not finite", place=place)
+    return axes[0], axes[1]
+
+
+def pixels(
+    image: Measurement,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return values (ny, nx) and the axes y, x in Å of an image with a scale.
+
+    Raises
+    ------
+    InputError
+        What `axes_of` refuses, or values that are not finite or all equal.
+    """
+    y, x = axes_of(image)
+    values = np.asarray(image.data.values, dtype=float)
+    _check_values(values, image.source or "image")
+    return values, y, x
+
+
+def _check_values(values: NDArray[np.float64], place: str) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        row, column = (int(k) for k in np.argwhere(~finite)[0])
+        raise InputError(
+            f"{int((~finite).sum())} pixels are not finite, the first in row {row}, column "
+            f"{column}", place=place, remedy="choose a region without them, or repair the image",
+        )  # fmt: skip
     if np.ptp(values) == 0:
-        raise InputError("all pixels are equal", place=place)
-    return values, axes[0], axes[1]
+        raise InputError("all pixels are equal", place=place, remedy="is it the right frame?")
 
 
 def cut(image: Measurement, region: Region | None) -> tuple[NDArray[np.float64], float, float]:
     """Return the pixels of a region (x0, x1, y0, y1 in Å) and the pixel size along y and x."""
-    values, y, x = pixels(image)
+    y, x = axes_of(image)
+    values = np.asarray(image.data.values, dtype=float)
     dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
     if region is not None:
         x0, x1, y0, y1 = region
@@ -115,13 +142,57 @@ def cut(image: Measurement, region: Region | None) -> tuple[NDArray[np.float64],
                 remedy=f"stay in x {x[0]:.1f} to {x[-1]:.1f}, y {y[0]:.1f} to {y[-1]:.1f} Å",
             )  # fmt: skip
         values = values[np.ix_(rows, columns)]
+    _check_values(values, image.source or "image")
     return values, dy, dx
+
+
+def without_bar(image: Measurement) -> tuple[Measurement, tuple[str, ...]]:
+    """Return the image with a burnt-in scale bar and its lettering smoothed over, and a warning.
+
+    The reader notes where a bar is (``metadata["scale_bar"]``, rows and columns). All pixels of
+    the bar's gray in its quarter of the frame are taken for bar or letters.
+
+    Returns
+    -------
+    image : Measurement
+        The same one if there is no bar.
+    warnings : tuple of str
+    """
+    from dataclasses import replace
+
+    from scipy import ndimage
+
+    bar = image.metadata.get("scale_bar")
+    if not bar:
+        return image, ()
+    y0, y1, x0, x1 = (int(k) for k in bar)
+    values = np.array(image.data.values, dtype=float)
+    gray = float(np.median(values[y0:y1, x0:x1]))
+    ny = len(values)
+    low, high = (ny * 3 // 4, ny) if (y0 + y1) / 2 > ny / 2 else (0, max(ny // 4, y1))
+    low = min(low, y0)
+    drawn = np.zeros(values.shape, dtype=bool)
+    drawn[low:high] = np.abs(values[low:high] - gray) < 0.02 * max(np.ptp(values), 1e-30)
+    drawn = ndimage.binary_dilation(drawn, iterations=2)
+    kept = (~drawn).astype(float)
+    spread = max(8.0, 2.0 * (y1 - y0))
+    smooth = ndimage.gaussian_filter(values * kept, spread)
+    share = ndimage.gaussian_filter(kept, spread)
+    values[drawn] = (smooth / np.maximum(share, 1e-6))[drawn]
+    data = image.data.copy(data=values)
+    warning = (
+        f"a burnt-in scale bar and its letters ({int(drawn.sum())} pixels) were smoothed over: "
+        "an exported picture may be clipped, resampled or compressed; the microscope's own file "
+        "is better"
+    )
+    return replace(image, data=data), (warning,)
 
 
 def find_spots(
     image: Measurement,
     region: Region | None = None,
     *,
+    weights: NDArray[np.float64] | None = None,
     limit: int = 40,
     signal: float = 6.0,
     longest: float = 8.0,
@@ -138,6 +209,9 @@ def find_spots(
         Kind ``"image"``, axes with a scale.
     region : (x0, x1, y0, y1), optional
         Å; all of the image if not given.
+    weights : (ny, nx) array, optional
+        Weights of all pixels in place of the Gaussian window, e.g. of a grain with soft edges
+        (`heterodot.probes.em.grains.Grain.weights`).
     limit : int
         How many at most.
     signal : float
@@ -152,42 +226,31 @@ def find_spots(
     NotFoundError
         No spot above the background.
     """
-    from scipy import fft, ndimage
-
-    values, dy, dx = cut(image, region)
-    ny, nx = values.shape
-    window = np.outer(_gaussian(ny), _gaussian(nx))
+    place = image.source or "image"
+    if weights is None:
+        values, dy, dx = cut(image, region)
+        window = np.outer(_gaussian(len(values)), _gaussian(values.shape[1]))
+    else:
+        values, window, dy, dx = _weighted(image, weights, longest)
+    values = values - broad(values, longest, dy, dx)
     values = (values - np.average(values, weights=window)) * window
-    size = (max(256, fft.next_fast_len(2 * ny)), max(256, fft.next_fast_len(2 * nx)))
-    amplitude = np.abs(fft.fftshift(fft.fft2(values, s=size)))
-    fy = fft.fftshift(fft.fftfreq(size[0], dy))
-    fx = fft.fftshift(fft.fftfreq(size[1], dx))
+    amplitude, fy, fx = _spectrum(values, dy, dx, 1.1 / shortest)
     q = np.hypot(fy[:, None], fx[None, :])
     inside = (q >= 1 / longest) & (q <= 1 / shortest)
     background = _background(amplitude, q, inside)
-    # a Gaussian window of the region's length / 6 has its own width in Fourier space
-    bin_y, bin_x = 1 / (ny * dy), 1 / (nx * dx)
-    reach = [
-        2 * round(1.5 * b / s) + 1
-        for b, s in zip((bin_y, bin_x), (fy[1] - fy[0], fx[1] - fx[0]), strict=True)
-    ]
-    peaks = inside & (amplitude == ndimage.maximum_filter(amplitude, size=reach))
-    peaks &= amplitude > signal * background
-    peaks &= (fy[:, None] > 0) | ((fy[:, None] == 0) & (fx[None, :] > 0))
-    # leakage and shape fringes lie far below the strongest spots
-    rows, columns = np.nonzero(peaks & (amplitude > 0.01 * amplitude[inside].max()))
-    if not len(rows):
+    width_y, width_x = widths(window, dy, dx)
+    chosen = _peaks(amplitude, background, inside, (fy, fx), (width_y, width_x), signal)
+    if not chosen:
         raise NotFoundError(
-            "no lattice spots stand above the background", place=image.source or "image",
+            "no lattice spots stand above the background", place=place,
             remedy="choose a region inside one crystal, or lower the threshold",
         )  # fmt: skip
-    order = np.argsort(-amplitude[rows, columns])[:limit]
-    top = float(amplitude[rows, columns].max())
+    top = float(amplitude[chosen[0]])
     spots = []
-    for r, c in zip(rows[order], columns[order], strict=True):
-        up, right = _vertex(amplitude, int(r), int(c))
+    for r, c in chosen[:limit]:
+        up, right = _vertex(amplitude, r, c)
         ratio = float(amplitude[r, c] / background[r, c])
-        error = max(bin_x, bin_y) * math.hypot(FLOOR, 1 / ratio)
+        error = max(width_x, width_y) * math.hypot(FLOOR, 1 / ratio)
         spots.append(
             Spot(
                 float(fx[c] + right * (fx[1] - fx[0])),
@@ -198,6 +261,103 @@ def find_spots(
             )
         )
     return spots
+
+
+def _weighted(
+    image: Measurement, weights: NDArray[np.float64], longest: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+    """Return values and weights where the weights are not zero, and the pixel size."""
+    y, x = axes_of(image)
+    if weights.shape != (len(y), len(x)):
+        raise InputError("weights and image differ in shape", place="weights")
+    rows, columns = (np.nonzero((weights > 1e-3).any(axis=k))[0] for k in (1, 0))
+    if not len(rows) or min(len(rows), len(columns)) < 16:
+        raise InputError("the weights leave less than 16 x 16 pixels", place="weights")
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    values = np.asarray(image.data.values[box], dtype=float)
+    _check_values(values, image.source or "image")
+    return values, weights[box], float(np.diff(y).mean()), float(np.diff(x).mean())
+
+
+def broad(values: NDArray[np.float64], longest: float, dy: float, dx: float) -> NDArray[np.float64]:
+    """Return what varies slower than the longest spacing: thickness, support, illumination."""
+    from scipy import ndimage
+
+    size = [max(3, round(longest / d)) for d in (dy, dx)]
+    once = ndimage.uniform_filter(values, size, mode="nearest")
+    return np.asarray(ndimage.uniform_filter(once, size, mode="nearest"))
+
+
+def widths(window: NDArray[np.float64], dy: float, dx: float) -> tuple[float, float]:
+    """Return the standard widths (1/Å) of a spot along y and x under a window."""
+    found = []
+    for axis, step in ((1, dy), (0, dx)):
+        profile = window.sum(axis=axis)
+        at = np.arange(len(profile)) * step
+        mean = np.average(at, weights=profile)
+        found.append(1 / (2 * math.pi * math.sqrt(np.average((at - mean) ** 2, weights=profile))))
+    return found[0], found[1]
+
+
+def _spectrum(
+    values: NDArray[np.float64], dy: float, dx: float, reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return amplitudes up to a frequency with their axes, fx from a little below zero on."""
+    from scipy import fft
+
+    # a window without padding samples a spot at its own width; small regions want more
+    size = [fft.next_fast_len(n if n >= 1024 else max(256, 2 * n), real=True) for n in values.shape]
+    half = np.abs(fft.rfft2(values.astype(np.float32), s=size))
+    fy, fx = fft.fftfreq(size[0], dy), fft.rfftfreq(size[1], dx)
+    rows = np.nonzero(np.abs(fy) <= reach)[0]
+    rows = rows[np.argsort(fy[rows])]
+    half = half[np.ix_(rows, np.nonzero(fx <= reach)[0])]
+    fy, fx = fy[rows], fx[fx <= reach]
+    if (len(rows)) % 2 == 0:  # the axis has to be its own mirror
+        half, fy = half[1:], fy[1:]
+    # columns left of zero by Friedel's law, so that maxima at fx = 0 have neighbors
+    left = half[::-1, 3:0:-1]
+    return (
+        np.concatenate([left, half], axis=1).astype(float),
+        fy,
+        np.concatenate([-fx[3:0:-1], fx]),
+    )
+
+
+def _peaks(
+    amplitude: NDArray[np.float64],
+    background: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    axes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    width: tuple[float, float],
+    signal: float,
+) -> list[tuple[int, int]]:
+    """Return rows and columns of the maxima that count, strongest first."""
+    from scipy import ndimage
+
+    fy, fx = axes
+    reach = [
+        2 * max(1, round(1.6 * w / (f[1] - f[0]))) + 1 for w, f in zip(width, axes, strict=True)
+    ]
+    peaks = inside & (amplitude == ndimage.maximum_filter(amplitude, size=reach))
+    peaks &= amplitude > signal * background
+    peaks &= (fx[None, :] > 0) | ((fx[None, :] == 0) & (fy[:, None] > 0))
+    # leakage and shape fringes lie far below the strongest spots
+    if peaks.any():
+        peaks &= amplitude > 0.01 * amplitude[peaks].max()
+    rows, columns = np.nonzero(peaks)
+    order = np.argsort(-amplitude[rows, columns])
+    kept: list[tuple[int, int]] = []
+    for k in order:
+        r, c = int(rows[k]), int(columns[k])
+        for s, d in kept:
+            apart = math.hypot((fy[r] - fy[s]) / width[0], (fx[c] - fx[d]) / width[1])
+            # side lobes of a window with edges fall off with the distance
+            if apart < 9 and amplitude[r, c] < 0.3 * amplitude[s, d] * min(1.0, 3 / apart):
+                break
+        else:
+            kept.append((r, c))
+    return kept
 
 
 def _gaussian(n: int) -> NDArray[np.float64]:
