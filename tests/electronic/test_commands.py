@@ -114,10 +114,10 @@ def test_figures_say_their_units(tmp_path):
     mapped = size_map_figure(over_sizes)
     assert "nm" in mapped.axes[0].get_xlabel()
     save(mapped, tmp_path / "map.png")
-    from heterodot.electronic.sizing import SizingRow, sizing_curve
+    from heterodot.electronic.sizing import SizingRow, empirical_gap
     from heterodot.units import Value
 
-    rows = {"PbS": [SizingRow(30.0, Value(1.3, "eV", 0.1), sizing_curve("PbS").gap(30.0))]}
+    rows = {"PbS": [SizingRow(30.0, Value(1.3, "eV", 0.1), empirical_gap("PbS", 30.0))]}
     assert "nm" in sizing_figure(rows).axes[0].get_xlabel()
     assert sphere("PbS", 30.0, 3.0).names == ("PbS",)
 

@@ -10,7 +10,7 @@ from heterodot.electronic import absorption, empirical_gap, exciton, levels_of_s
 from heterodot.electronic.exciton import cross_section_unit, local_field, rate_unit
 from heterodot.electronic.ideal import box, sphere
 from heterodot.electronic.size_map import pure
-from heterodot.errors import InputError
+from heterodot.errors import InputError, NotFoundError
 
 
 @pytest.fixture(scope="module")
@@ -90,5 +90,5 @@ def test_empirical_curves_and_their_range():
     )
     with pytest.raises(InputError, match="outside"):
         empirical_gap("PbS", 300.0)
-    with pytest.raises(InputError, match="known"):
+    with pytest.raises(NotFoundError, match="no sizing curve"):
         empirical_gap("PbT", 30.0)

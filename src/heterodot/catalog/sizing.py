@@ -58,6 +58,13 @@ def _polynomial(d: Array, p: Mapping[str, Any]) -> Array:
     return np.asarray(_hc() / np.interp(d, size[rising], wavelength[rising]))
 
 
+def _points(d: Array, p: Mapping[str, Any]) -> Array:
+    """Interpolate measured energies linearly in 1/d."""
+    turned = 1.0 / np.asarray(p["sizes"], dtype=float)
+    order = np.argsort(turned)
+    return np.interp(1.0 / d, turned[order], np.asarray(p["energies"], dtype=float)[order])
+
+
 def _rising(size: Array, inside: float) -> slice:
     """Return the rising stretch of ``size`` that holds the value ``inside``."""
     up = np.diff(size) > 0
@@ -75,6 +82,7 @@ FORMS: dict[str, Callable[[Array, Mapping[str, Any]], Array]] = {
     "rational": _rational,
     "polynomial": _polynomial,
     "cube_exciton": _cube_exciton,
+    "points": _points,
 }
 
 
@@ -98,6 +106,8 @@ class SizingCurve:
         Error of the curve's energy, eV.
     source : Source
     note : str
+    measured : bool
+        Whether it follows measured sizes (else it is a model).
 
     Examples
     --------
@@ -117,6 +127,7 @@ class SizingCurve:
     energy_error: float | None
     source: Source
     note: str = ""
+    measured: bool = True
 
     def energy(self, size: float) -> float:
         """Return the first exciton (eV) at a size (nm)."""
@@ -171,8 +182,14 @@ def sizing_phases() -> list[str]:
     return sorted({str(r["phase"]) for r in _records().values()})
 
 
-def sizing_curve(phase: str) -> SizingCurve:
+def sizing_curve(phase: str, *, measured: bool = False) -> SizingCurve:
     """Return the sizing curve of a formula (``"PbS"``), a phase id or the id of a curve.
+
+    Parameters
+    ----------
+    phase : str
+    measured : bool
+        Only a curve that follows measured sizes, not one that is itself a model.
 
     Raises
     ------
@@ -182,6 +199,8 @@ def sizing_curve(phase: str) -> SizingCurve:
     records = _records()
     formula = phase.split("_")[0]
     chosen = [r for r in records.values() if r["id"] == phase or r["phase"] in (phase, formula)]
+    if measured:
+        chosen = [r for r in chosen if r.get("measured", True)]
     if not chosen:
         known = sizing_phases()
         close = nearest(phase, known, 1)
@@ -203,4 +222,5 @@ def sizing_curve(phase: str) -> SizingCurve:
         record.get("energy_error"),
         Source(source["citation"], source.get("doi", "")),
         record.get("note", ""),
+        bool(record.get("measured", True)),
     )

@@ -5,121 +5,20 @@ Where the effective-mass model is known to fail, the empirical curve is the one 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
+
+from heterodot.catalog.sizing import sizing_curve
 
 from heterodot.electronic.ideal import box, sphere
 from heterodot.electronic.levels import levels_of_shape
 from heterodot.electronic.materials import Overrides
 from heterodot.electronic.size_map import pure
-from heterodot.errors import InputError, nearest
+from heterodot.errors import InputError
 from heterodot.units import Value
-
-
-@dataclass(frozen=True)
-class SizingCurve:
-    """A published relation of size and first exciton.
-
-    Attributes
-    ----------
-    formula, body : str
-        Material, and ``"sphere"`` (size is a diameter) or ``"cube"`` (an edge).
-    form : str
-        ``"moreels"``: E = a + 1/(b d² + c d) with d in nm; ``"cubic"``: d = a w³ + b w² + c w + e
-        with the wavelength w in nm; ``"points"``: interpolated in 1/d.
-    numbers : tuple of float
-        Coefficients, or size (nm) and energy (eV) alternating.
-    low, high : float
-        Range of sizes, Å.
-    error : float
-        eV.
-    source : str
-    note : str
-    """
-
-    formula: str
-    body: str
-    form: str
-    numbers: tuple[float, ...]
-    low: float
-    high: float
-    error: float
-    source: str
-    note: str = ""
-
-    def gap(self, size: float) -> Value:
-        """Return the first exciton at a size in Å, eV.
-
-        Raises
-        ------
-        InputError
-            Outside the published range.
-        """
-        if not self.low <= size <= self.high:
-            raise InputError(
-                f"{size / 10:.2f} nm is outside the curve's {self.low / 10:g} to "
-                f"{self.high / 10:g} nm",
-                place=self.formula,
-                remedy="give a size in that range, or compute the levels",
-            )
-        d, c = size / 10, self.numbers
-        if self.form == "moreels":
-            value = c[0] + 1 / (c[1] * d**2 + c[2] * d)
-        elif self.form == "cubic":
-            value = self._from_wavelength(d)
-        else:
-            sizes, energies = np.array(c[0::2]), np.array(c[1::2])
-            order = np.argsort(1 / sizes)
-            value = float(np.interp(1 / d, (1 / sizes)[order], energies[order]))
-        return Value(float(value), "eV", self.error)
-
-    def _from_wavelength(self, size: float) -> float:
-        from scipy.constants import c, elementary_charge, h
-        from scipy.optimize import brentq
-
-        a, b, s, e = self.numbers[:4]
-        low, high = self.numbers[4], self.numbers[5]
-        wave = brentq(lambda w: a * w**3 + b * w**2 + s * w + e - size, low, high)
-        return float(h * c / elementary_charge * 1e9 / wave)
-
-
-@functools.cache
-def sizing_curves() -> dict[str, SizingCurve]:
-    """Return the published curves by formula."""
-    import yaml
-
-    file = resources.files("heterodot.electronic").joinpath("sizing.yaml")
-    records = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {
-        r["formula"]: SizingCurve(
-            r["formula"], r["body"], r["form"], tuple(float(x) for x in r["numbers"]),
-            float(r["low"]), float(r["high"]), float(r["error"]), r["source"], r.get("note", ""),
-        )
-        for r in records
-    }  # fmt: skip
-
-
-def sizing_curve(formula: str) -> SizingCurve:
-    """Return the published curve of a material.
-
-    Raises
-    ------
-    InputError
-        None is known (those that are, are listed).
-    """
-    curves = sizing_curves()
-    if formula not in curves:
-        close = nearest(formula, curves, n=1)
-        raise InputError(
-            f"no sizing curve of '{formula}' is known",
-            remedy=(f"did you mean {close[0]}? " if close else "") + f"known: {', '.join(curves)}",
-        )
-    return curves[formula]
 
 
 def empirical_gap(formula: str, size: float) -> Value:
@@ -131,12 +30,27 @@ def empirical_gap(formula: str, size: float) -> Value:
     size : float
         Å: diameter of a sphere (PbS, CdS), edge of a cube (perovskites).
 
+    Raises
+    ------
+    NotFoundError
+        No measured curve is known.
+    InputError
+        The size lies outside the curve's range.
+
     Examples
     --------
-    >>> str(empirical_gap("PbS", 40.0))
-    '1.06(5) eV'
+    >>> round(empirical_gap("PbS", 40.0).value, 2)
+    1.06
     """
-    return sizing_curve(formula).gap(size)
+    curve = sizing_curve(formula, measured=True)
+    if not curve.covers(size / 10):
+        raise InputError(
+            f"{size / 10:.2f} nm is outside the curve's {curve.low:g} to {curve.high:g} nm",
+            place=formula,
+            remedy="give a size in that range, or compute the levels",
+        )
+    reason = None if curve.energy_error else "the curve's source states none"
+    return Value(curve.energy(size / 10), "eV", curve.energy_error, reason)
 
 
 @dataclass(frozen=True)
@@ -183,16 +97,16 @@ def sizing_table(
     materials, points
         As in `heterodot.electronic.size_map`.
     """
-    curve = sizing_curve(formula)
+    curve = sizing_curve(formula, measured=True)
     if sizes is None:
-        sizes = [float(s) for s in np.linspace(curve.low, curve.high, 6)]
+        sizes = [float(s) for s in np.linspace(10 * curve.low, 10 * curve.high, 6)]
     bulk = pure(phase or formula, materials)
     rows = []
     for size in sizes:
-        expected = curve.gap(size)
+        expected = empirical_gap(formula, size)
         body = (
             sphere(bulk.name, size, points=points)
-            if curve.body == "sphere"
+            if curve.size_name == "diameter"
             else box(bulk.name, (size,) * 3, points=points)
         )
         found = levels_of_shape(body, (bulk,), states=1)
