@@ -3,7 +3,7 @@
 from heterodot.catalog.curves import Curve, curve
 from heterodot.catalog.database import overlay
 from heterodot.catalog.literature import Published, documents, published
-from heterodot.catalog.phases import Phase, crystal, find_phases, phase_names
+from heterodot.catalog.phases import Phase, crystal, crystal_or_file, find_phases, phase_names
 from heterodot.catalog.records import Entry, Source
 from heterodot.catalog.values import ionic_radius, lookup, quantities
 
@@ -14,6 +14,7 @@ __all__ = [
     "Published",
     "Source",
     "crystal",
+    "crystal_or_file",
     "curve",
     "documents",
     "find_phases",

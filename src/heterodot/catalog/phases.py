@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,49 @@ def crystal(name: str) -> Crystal:
     """
     record = phase_record(name)
     return _crystal(record["id"], database.connection())
+
+
+def crystal_or_file(
+    name: str, *, base: str | Path = ".", charges: Mapping[str, float] | None = None
+) -> tuple[Crystal, dict[str, Any]]:
+    """Return the crystal of a catalog name or a CIF path, and what was taken.
+
+    Parameters
+    ----------
+    name : str
+        Catalog name, or path of a CIF file (one that ends in ``.cif``, exists, or has a slash).
+    base : path
+        Folder that a relative path starts at.
+    charges : mapping of element to formal charge, optional
+        In place of those of the catalog, or of the common oxidation states.
+
+    Returns
+    -------
+    Crystal
+    dict
+        ``{"catalog", "asked_for"}`` or ``{"file", "sha256"}``.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or a file that cannot be read.
+
+    Examples
+    --------
+    >>> crystal_or_file("CsPbCl3")[1]
+    {'catalog': 'CsPbCl3_cubic', 'asked_for': 'CsPbCl3'}
+    """
+    path = Path(base) / name  # an absolute name stands for itself
+    if name.lower().endswith(".cif") or "/" in name or "\\" in name or path.is_file():
+        from heterodot.files import sha256
+
+        return Crystal.read(path, charges=charges), {"file": path.name, "sha256": sha256(path)}
+    found = crystal(name)
+    if charges is not None:
+        from heterodot.sites import charges_for
+
+        found = found.replace(charges=charges_for(found.numbers, charges, place=name))
+    return found, {"catalog": found.name, "asked_for": name}
 
 
 @functools.lru_cache(maxsize=64)

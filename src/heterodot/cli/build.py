@@ -50,12 +50,12 @@ def build(console: Console, **o: Any) -> None:
     heterodot build --a CsPbCl3 --size-a "3.4 nm" --b PbS --shape-b cuboctahedron \\
         --size-b "3.0 nm" --match 1 -o dimer.xyz --json
     """
-    from heterodot.cli.epitaxy import load
+    from heterodot.catalog import crystal_or_file
     from heterodot.errors import InputError
     from heterodot.particle import build as make
     from heterodot.particle import report
 
-    a, taken_a = load(o["name_a"])
+    a, taken_a = crystal_or_file(o["name_a"])
     relation: Any = None
     extra: dict[str, Any] = {"a": taken_a}
     pair: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def build(console: Console, **o: Any) -> None:
                 place="--shape-b, --size-b",
                 remedy="give both, e.g. --shape-b hemisphere --size-b '3 nm'",
             )
-        b, extra["b"] = load(o["name_b"])
+        b, extra["b"] = crystal_or_file(o["name_b"])
         relation, extra["match"] = _relation(console, a, b, o)
         pair = {
             "crystal_b": b,

@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from heterodot.documents import plain
+
+if TYPE_CHECKING:
+    from heterodot.fitting import Fit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,6 +79,19 @@ class Console:
             drawn.add_row(*row)
         width = None if sys.stdout.isatty() else 160
         Rich(file=sys.stdout, width=width, highlight=False, markup=False).print(drawn)
+
+    def fit(self, found: Fit) -> None:
+        """Print a fit for people: how it ended, each parameter with its error, the statistic."""
+        self.say(f"{found.model}: {found.message}")
+        rows = []
+        for p in found.parameters.values():
+            between = "" if p.interval is None else f"{p.interval[0]:.5g} to {p.interval[1]:.5g}"
+            rows.append([p.name, p.value, p.error, p.unit, between, "fixed" if p.fixed else p.note])
+        self.table(["parameter", "value", "error", "unit", "95 %", "note"], rows)
+        self.say(
+            f"{found.statistic} {found.cost:.6g}, {found.dof} degrees of freedom, "
+            f"ratio {found.reduced:.4g}"
+        )
 
     def progress(self, doing: str, fraction: float) -> None:
         """Show progress on stderr; pass this as ``progress`` to long work."""

@@ -13,38 +13,6 @@ from heterodot.cli.console import Console, verb, write_csv
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = (
-    "rank",
-    "plane A",
-    "plane B",
-    "direction A",
-    "direction B",
-    "direction 2 A",
-    "direction 2 B",
-    "area (Å²)",
-    "mismatch 1 (%)",
-    "mismatch 2 (%)",
-    "registry",
-    "bonding",
-    "score",
-)
-
-
-def load(name: str, charges: str | None = None) -> tuple[Any, dict[str, Any]]:
-    """Return the crystal of a catalog name or CIF path, and what was taken."""
-    from heterodot.crystal import Crystal
-
-    given = parse_charges(charges)
-    if name.lower().endswith(".cif") or Path(name).is_file() or "/" in name:
-        return Crystal.read(name, charges=given), {"file": name}
-    from heterodot.catalog import crystal
-    from heterodot.sites import charges_for
-
-    found = crystal(name)
-    if given is not None:
-        found = found.replace(charges=charges_for(found.numbers, given, place=name))
-    return found, {"catalog": found.name, "asked_for": name}
-
 
 def parse_charges(text: str | None) -> dict[str, float] | None:
     """Return formal charges from a text such as ``Cu=1,S=-2``."""
@@ -64,26 +32,12 @@ def parse_charges(text: str | None) -> dict[str, float] | None:
     return found
 
 
-def row(relation: Any) -> list[Any]:
-    """Return one row of the ranked table."""
-    from heterodot.epitaxy.relationship import direction_text, plane_text
+def shown(row: list[Any]) -> list[Any]:
+    """Return a row of the ranked table as people read it: signed misfits."""
+    from heterodot.epitaxy.description import COLUMNS
 
-    bonding = relation.parts.get("bonding") if "adhesion" in relation.parts else None
-    return [
-        relation.rank,
-        plane_text(relation.plane_a),
-        plane_text(relation.plane_b),
-        direction_text(relation.direction_a),
-        direction_text(relation.direction_b),
-        direction_text(relation.direction2_a),
-        direction_text(relation.direction2_b),
-        round(relation.area, 1),
-        f"{100 * relation.mismatch[0]:+.2f}",
-        f"{100 * relation.mismatch[1]:+.2f}",
-        round(relation.parts["registry"], 3),
-        None if bonding is None else round(bonding, 3),
-        round(relation.score, 3),
-    ]
+    signed = [i for i, name in enumerate(COLUMNS) if name.startswith("mismatch")]
+    return [f"{cell:+.2f}" if i in signed else cell for i, cell in enumerate(row)]
 
 
 @click.command()
@@ -133,12 +87,16 @@ def epitaxy(
 
     Example: heterodot epitaxy CsPbCl3 PbS --max-index 2 --csv matches.csv --nets nets.svg
     """
+    from heterodot.catalog import crystal_or_file
+    from heterodot.documents import plain
     from heterodot.epitaxy import interfaces, ranked
+    from heterodot.epitaxy.description import COLUMNS, table_row
     from heterodot.errors import InputError
     from heterodot.units import parse
 
-    one, taken_a = load(a, charges)
-    two, taken_b = load(b, charges)
+    given = parse_charges(charges)
+    one, taken_a = crystal_or_file(a, charges=given)
+    two, taken_b = crystal_or_file(b, charges=given)
     for name, taken in ((a, taken_a), (b, taken_b)):
         if taken.get("catalog", name) != name:
             console.remark(f"{name}: taken as {taken['catalog']}")
@@ -171,7 +129,8 @@ def epitaxy(
     meetings = interfaces(chosen)
     files = draw(chosen, meetings, nets=nets, stereogram=stereogram, spots=spots, zone=zone)
     if csv_file:
-        files.append(str(write_csv(csv_file, COLUMNS, [row(r) for r in found.matches])))
+        rows = [table_row(plain(relation.to_json())) for relation in found.matches]
+        files.append(str(write_csv(csv_file, COLUMNS, rows)))
     console.document(document(found, chosen, meetings, {"a": taken_a, "b": taken_b}, files))
     tell(console, found, chosen, meetings, top)
     for file in files:
@@ -218,7 +177,8 @@ def document(
 
 def tell(console: Console, found: Any, chosen: Any, meetings: list[Any], top: int) -> None:
     """Print the table and what the chosen match means."""
-    from heterodot.epitaxy.description import describe
+    from heterodot.documents import plain
+    from heterodot.epitaxy.description import COLUMNS, describe, table_row
     from heterodot.epitaxy.relationship import direction_text, plane_text
 
     a, b = found.crystal_a, found.crystal_b
@@ -227,7 +187,8 @@ def tell(console: Console, found: Any, chosen: Any, meetings: list[Any], top: in
         f"of {found.matched_pairs} plane pairs (of {found.plane_pairs}), {found.cells} "
         "coincidence cells"
     )
-    console.table(COLUMNS, [row(relation) for relation in found.matches[:top]])
+    rows = [table_row(plain(relation.to_json())) for relation in found.matches[:top]]
+    console.table(COLUMNS, [shown(row) for row in rows])
     if len(found.matches) > top:
         console.say(f"... {len(found.matches) - top} more (--top, --csv, --json)")
     detail = describe(chosen)

@@ -48,8 +48,8 @@ def exchange(
     heterodot exchange dimer.xyz --domain CsPbCl3 --replace Cl=Br -o bromide.xyz
     heterodot exchange dimer.xyz --domain PbS --replace Pb=2Cu --keep-layers 1 -o copper.xyz
     """
+    from heterodot.catalog import crystal_or_file
     from heterodot.cli.build import finish
-    from heterodot.cli.epitaxy import load
     from heterodot.errors import InputError
     from heterodot.particle import Particle, report
     from heterodot.particle.etching import etch as remove
@@ -73,7 +73,7 @@ def exchange(
             order=order,
             depth=parse(depth, "angstrom", place="--depth"),
             keep_layers=keep_layers,
-            product=load(product)[0] if product else None,
+            product=crystal_or_file(product)[0] if product else None,
             cell="keep" if keep_cell else "new",
             seed=seed,
         )

@@ -270,16 +270,8 @@ def _report(
 ) -> int | None:
     import numpy as np
 
-    console.say(f"{found.model}: {found.message}")
-    rows = []
-    for p in found.parameters.values():
-        interval = "" if p.interval is None else f"{p.interval[0]:.5g} to {p.interval[1]:.5g}"
-        rows.append([p.name, p.value, p.error, p.unit, interval, "fixed" if p.fixed else p.note])
-    console.table(["parameter", "value", "error", "unit", "95 %", "note"], rows)
-    console.say(
-        f"{found.statistic} {found.cost:.6g}, {found.dof} degrees of freedom, "
-        f"ratio {found.reduced:.4g}, BIC {found.bic:.6g}"
-    )
+    console.fit(found)
+    console.say(f"BIC {found.bic:.6g}")
     for row in found.extra.get("choice", []):
         console.say(
             f"  {row['components']} exponentials: BIC {row['bic']:.6g}"

@@ -206,17 +206,8 @@ def _model(components: int | None, scheme: str | None, chain: int | None, unit: 
 def _report(
     console: Console, measured: Measurement, found: Fit, file: str, output: str | None
 ) -> int | None:
-    console.say(f"{found.model}: {found.message}")
-    rows = []
-    for p in found.parameters.values():
-        interval = "" if p.interval is None else f"{p.interval[0]:.5g} to {p.interval[1]:.5g}"
-        rows.append([p.name, p.value, p.error, p.unit, interval, "fixed" if p.fixed else p.note])
-    console.table(["parameter", "value", "error", "unit", "95 %", "note"], rows)
-    console.say(
-        f"{found.statistic} {found.cost:.6g}, {found.dof} degrees of freedom, "
-        f"ratio {found.reduced:.4g}, BIC with all amplitudes "
-        f"{found.extra['bic_with_amplitudes']:.6g}"
-    )
+    console.fit(found)
+    console.say(f"BIC with all amplitudes {found.extra['bic_with_amplitudes']:.6g}")
     for row in found.extra.get("family", []):
         console.say("  equal fit: " + ", ".join(f"{k} = {v:.4g}" for k, v in row.items()))
     for note in found.extra["notes"]:

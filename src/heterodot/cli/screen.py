@@ -15,7 +15,7 @@ from heterodot.cli.console import Console, verb
 
 def phases(text: str) -> list[Any]:
     """Return the crystals of a list: names with commas, a text file, a folder of CIFs, or all."""
-    from heterodot.cli.epitaxy import load
+    from heterodot.catalog import crystal_or_file
     from heterodot.errors import InputError
     from heterodot.files import read_text
 
@@ -26,7 +26,7 @@ def phases(text: str) -> list[Any]:
         found = []
         for name in phase_names():
             with contextlib.suppress(InputError):  # phases whose sites are not known
-                found.append(load(name)[0])
+                found.append(crystal_or_file(name)[0])
         return found
     if path.is_dir():
         names = [str(file) for file in sorted(path.glob("*.cif"))]
@@ -36,7 +36,7 @@ def phases(text: str) -> list[Any]:
         names = [line.split("#")[0].strip() for line in read_text(path).splitlines()]
     else:
         names = text.split(",")
-    return [load(name.strip())[0] for name in names if name.strip()]
+    return [crystal_or_file(name.strip())[0] for name in names if name.strip()]
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -4,18 +4,62 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from heterodot.crystal import Crystal
 from heterodot.epitaxy.planes import coprime, lattice_of, plane_order
-from heterodot.epitaxy.relationship import Indices, OrientationRelationship
+from heterodot.epitaxy.relationship import (
+    Indices,
+    OrientationRelationship,
+    direction_text,
+    plane_text,
+)
 from heterodot.errors import HeterodotError
 
 LOW: tuple[Indices, ...] = tuple(
     (h, k, m) for h, k, m in itertools.product((-1, 0, 1), repeat=3) if any((h, k, m))
 )
+
+
+COLUMNS = (
+    "rank",
+    "plane A",
+    "plane B",
+    "direction A",
+    "direction B",
+    "direction 2 A",
+    "direction 2 B",
+    "area (Å²)",
+    "mismatch 1 (%)",
+    "mismatch 2 (%)",
+    "largest strain (%)",
+    "registry",
+    "bonding",
+    "score",
+)
+
+
+def table_row(relation: Mapping[str, Any], rank: int | None = None) -> list[Any]:
+    """Return one row of the ranked table, under `COLUMNS`, from a relation's JSON."""
+    parts, score = relation["parts"], relation["score"]
+    bonding = parts.get("bonding") if "adhesion" in parts else None
+    return [
+        relation["rank"] if rank is None else rank,
+        *[plane_text(relation[key]) for key in ("plane_a", "plane_b")],
+        *[
+            direction_text(relation[key])
+            for key in ("direction_a", "direction_b", "direction2_a", "direction2_b")
+        ],
+        round(relation["area"], 2),
+        *[round(100 * m, 3) for m in relation["mismatch"]],
+        round(100 * relation["strain_max"], 3),
+        round(parts["registry"], 3),
+        None if bonding is None else round(bonding, 3),
+        None if score is None else round(score, 4),
+    ]
 
 
 def describe(relation: OrientationRelationship) -> dict[str, Any]:

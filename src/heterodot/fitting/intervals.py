@@ -240,6 +240,36 @@ def bootstrap(
             failed += 1
             continue
         rows.append([found[n].value for n in fit.free])
+    return from_draws(fit, rows, failed, level=level)
+
+
+def from_draws(
+    fit: Fit, rows: Sequence[Sequence[float]], failed: int, *, level: float = 0.95
+) -> Fit:
+    """Return the fit with errors and intervals of its free parameters from refitted draws.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit that was drawn from.
+    rows : (n_draws, n_free)
+        Free parameters of each draw that converged, in the order of ``fit.free``.
+    failed : int
+        Draws that did not.
+    level : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    Fit
+        With ``extra["bootstrap"]`` holding the draws.
+
+    Raises
+    ------
+    InputError
+        Fewer than 10 draws converged.
+    """
+    draws = len(rows) + failed
     if len(rows) < 10:
         raise InputError(
             f"only {len(rows)} of {draws} draws could be fitted", remedy="use fewer parameters"

@@ -11,7 +11,6 @@ import numpy as np
 from heterodot.files import read_text, write_text
 from heterodot.report.page import Page, cards, code, table
 from heterodot.report.palette import CHALCOGENIDE, PEROVSKITE
-from heterodot.study.stages import RELATION_COLUMNS, relation_row
 from heterodot.units import Value
 
 if TYPE_CHECKING:
@@ -181,6 +180,7 @@ def _normal(result: StudyResult) -> Any:
 
 def _orientations(page: Page, result: StudyResult) -> None:
     from heterodot.epitaxy import OrientationRelationship
+    from heterodot.epitaxy.description import COLUMNS, table_row
 
     summary = result.stages["epitaxy"].summary
     page.section("Orientation relationships")
@@ -191,8 +191,8 @@ def _orientations(page: Page, result: StudyResult) -> None:
         f"{result.stages['crystals'].summary['b']['name']}. The one built is marked."
     )
     chosen = summary["chosen_rank"]
-    shown = [relation_row(rank, match) for rank, match in enumerate(summary["first"], 1)]
-    page.add(table(RELATION_COLUMNS, shown, chosen=chosen - 1, name="orientations"))
+    shown = [table_row(match, rank) for rank, match in enumerate(summary["first"], 1)]
+    page.add(table(COLUMNS, shown, chosen=chosen - 1, name="orientations"))
     text = read_text(result.stages["epitaxy"].path("relation.json"))
     relation = OrientationRelationship.from_record(json.loads(text))
     page.add('<div class="two">')

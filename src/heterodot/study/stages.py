@@ -85,31 +85,6 @@ class Stage:
     work: Callable[[Job], Mapping[str, Any]]
 
 
-def load_crystal(name: str, base: Path) -> tuple[Crystal, dict[str, Any]]:
-    """Return the crystal of a catalog name or CIF path, and what was taken.
-
-    Parameters
-    ----------
-    name : str
-        Catalog name or CIF path; a relative path starts at ``base``.
-
-    Returns
-    -------
-    Crystal
-    dict
-        ``{"catalog", "asked_for"}`` or ``{"file", "sha256"}``.
-    """
-    if name.lower().endswith(".cif") or "/" in name or "\\" in name:
-        from heterodot.files import sha256
-
-        path = base / name  # an absolute name stands for itself
-        return Crystal.read(path), {"file": path.name, "sha256": sha256(path)}
-    from heterodot.catalog import crystal
-
-    found = crystal(name)
-    return found, {"catalog": found.name, "asked_for": name}
-
-
 # ------------------------------------------------------------------------------- the work
 
 
@@ -135,6 +110,7 @@ def crystals(job: Job) -> Mapping[str, Any]:
 def epitaxy(job: Job) -> Mapping[str, Any]:
     """Search orientation relationships; write the ranked table and every relation."""
     from heterodot.epitaxy import ranked
+    from heterodot.epitaxy.description import COLUMNS, table_row
 
     limits = job.settings.epitaxy
     found = ranked(
@@ -146,8 +122,8 @@ def epitaxy(job: Job) -> Mapping[str, Any]:
         max_strain=limits.max_strain,
         progress=job.progress,
     )
-    rows = [relation_row(n, plain(match.to_json())) for n, match in enumerate(found.matches, 1)]
-    write_text(job.folder / "epitaxy.csv", csv_text(RELATION_COLUMNS, rows))
+    rows = [table_row(plain(match.to_json()), n) for n, match in enumerate(found.matches, 1)]
+    write_text(job.folder / "epitaxy.csv", csv_text(COLUMNS, rows))
     write_text(job.folder / "epitaxy.json", json.dumps(plain(found.to_json())))
     chosen, rank = choose(found, job.settings.particle.match)
     # built as it stands in the table: equivalent indices must not make another particle
@@ -160,43 +136,6 @@ def epitaxy(job: Job) -> Mapping[str, Any]:
         "warnings": list(found.notes),
         "first": [match.to_json() for match in found.matches[:40]],
     }
-
-
-RELATION_COLUMNS = (
-    "rank",
-    "plane A",
-    "plane B",
-    "direction A",
-    "direction B",
-    "direction 2 A",
-    "direction 2 B",
-    "area (Å²)",
-    "mismatch 1 (%)",
-    "mismatch 2 (%)",
-    "largest strain (%)",
-    "score",
-)
-
-
-def relation_row(rank: int, relation: Mapping[str, Any]) -> list[Any]:
-    """Return one row of the ranked table from a relation's JSON."""
-    from heterodot.epitaxy.relationship import direction_text, plane_text
-
-    planes = [plane_text(relation[key]) for key in ("plane_a", "plane_b")]
-    directions = [
-        direction_text(relation[key])
-        for key in ("direction_a", "direction_b", "direction2_a", "direction2_b")
-    ]
-    score = relation["score"]
-    return [
-        rank,
-        *planes,
-        *directions,
-        round(relation["area"], 2),
-        *[round(100 * m, 3) for m in relation["mismatch"]],
-        round(100 * relation["strain_max"], 3),
-        None if score is None else round(score, 4),
-    ]
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

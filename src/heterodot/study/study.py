@@ -15,7 +15,7 @@ from heterodot.files import read_text, write_text
 from heterodot.progress import Progress, silent
 from heterodot.study.provenance import record
 from heterodot.study.settings import Settings, read_settings
-from heterodot.study.stages import STAGES, Job, Stage, load_crystal
+from heterodot.study.stages import STAGES, Job, Stage
 from heterodot.study.store import StageResult, Store, content_hash
 
 # what a user wants to find at once, and the stage that made it
@@ -132,6 +132,7 @@ class Study:
         HeterodotError
             Of the stage that failed; the results of earlier stages are kept and taken next time.
         """
+        from heterodot.catalog import crystal_or_file
         from heterodot.study.comparison import check, compare
         from heterodot.study.page import write_report
 
@@ -142,7 +143,7 @@ class Study:
         for key in ("a", "b"):
             name = getattr(self.settings.crystals, key)
             try:
-                crystals[key], taken[key] = load_crystal(name, self.path.parent)
+                crystals[key], taken[key] = crystal_or_file(name, base=self.path.parent)
             except InputError as error:
                 # a CIF names itself; a catalog name is a fault of the study file
                 raise error.at(file=self.path, place=f"crystals.{key}") from error

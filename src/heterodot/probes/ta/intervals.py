@@ -10,6 +10,7 @@ import numpy as np
 from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter
 from heterodot.fitting import profile as profile_of
+from heterodot.fitting.intervals import from_draws
 from heterodot.probes.ta.conclusion import conclude
 from heterodot.probes.ta.problem import Problem, solve
 from heterodot.probes.ta.projection import Projection
@@ -95,20 +96,6 @@ def bootstrap(
         rows.append([trial.values(end.x)[n] for n in fit.free])
         found = conclude(trial, end, (), {})
         spectra.append(found.extra["spectra"])
-    if len(rows) < 10:
-        raise InputError(f"only {len(rows)} of {draws} draws could be fitted")
-    table = np.array(rows)
-    tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(table, [tail, 100.0 - tail], axis=0)
-    done = dict(fit.parameters)
-    for k, name in enumerate(fit.free):
-        done[name] = replace(
-            done[name],
-            error=float(table[:, k].std(ddof=1)),
-            interval=(float(low[k]), float(high[k])),
-        )
-    warnings = fit.warnings
-    if failed:
-        warnings = (*warnings, f"{failed} of {draws} bootstrap draws did not converge")
-    extra = {**fit.extra, "bootstrap": table, "spectra_bootstrap": np.std(spectra, axis=0, ddof=1)}
-    return replace(fit, parameters=done, warnings=warnings, extra=extra)
+    done = from_draws(fit, rows, failed, level=level)
+    spread = np.std(spectra, axis=0, ddof=1)
+    return replace(done, extra={**done.extra, "spectra_bootstrap": spread})
