@@ -136,3 +136,16 @@ def bragg(
         whole.y[0] + np.arange(counts[0]) * lengths[0] / counts[0],
         whole.x[0] + np.arange(counts[1]) * lengths[1] / counts[1],
     )
+
+
+def beside(whole: Spectrum, vector: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return amplitudes (4, ...) of the same mask turned away from a reflection: the noise there.
+
+    The smaller half of the four is free of other reflections in practice.
+    """
+    found = []
+    for degrees in (23.0, -23.0, 67.0, -67.0):
+        c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        turned = vector @ np.array([[c, s], [-s, c]])
+        found.append(np.asarray(bragg(whole, turned, sigma).amplitude, dtype=float))
+    return np.array(found)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
-from heterodot.probes.em.bragg import Spectrum, bragg, spectrum
+from heterodot.probes.em.bragg import Spectrum, beside, bragg, spectrum
 from heterodot.probes.em.spots import Region, Spot, find_spots, pixels
 from heterodot.units import Value
 
@@ -201,18 +201,12 @@ def _check_seen(
     """Refuse given reflections that are no stronger than what lies beside them."""
     for vector, amplitude in zip(vectors, amplitudes, strict=True):
         length = float(np.linalg.norm(vector))
-        turned = [vector @ _spin(a) for a in (29.0, -29.0, 61.0, -61.0)]
-        beside = [float(np.median(bragg(whole, t, sigma).amplitude[here])) for t in turned]
-        if float(np.median(amplitude[here])) < 2.5 * float(np.median(beside)):
+        noise = np.sort(np.median(beside(whole, vector, sigma)[:, here], axis=1))[:2].mean()
+        if float(np.median(amplitude[here])) < 2.5 * noise:
             raise NotFoundError(
                 f"no fringes of {1 / length:.3f} Å stand out in the reference region", place="g",
                 remedy="take reflections from 'heterodot fit fft', or leave g out",
             )  # fmt: skip
-
-
-def _spin(degrees: float) -> NDArray[np.float64]:
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return np.array([[c, s], [-s, c]])
 
 
 def _two(spots: list[Spot]) -> NDArray[np.float64]:

@@ -11,83 +11,194 @@ from numpy.typing import ArrayLike, NDArray
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
-from heterodot.probes.em.bragg import bragg, spectrum
-from heterodot.probes.em.gpa import _taper
+from heterodot.probes.em.bragg import Spectrum, beside, bragg, spectrum
 from heterodot.probes.em.spots import pixels
 from heterodot.units import Value
+
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A straight interface: a point on it (Å), direction from +x and rms distance of the edge."""
+    """A straight interface in an image.
+
+    Attributes
+    ----------
+    x, y : float
+        Its middle, Å.
+    angle : Value
+        Direction from +x toward +y, degrees, 0 to 180.
+    offset : Value
+        Distance from the origin of the image's axes along the normal ``(-sin, cos)`` of the
+        direction, Å; the error is that of its place, which the filter's width does not limit.
+    roughness : Value
+        Root mean square distance of the edge from the line, Å. Steps shorter than ``resolution``
+        are averaged over.
+    length : float
+        Seen length, Å.
+    resolution : float
+        Full width over which the amplitudes are averaged, Å.
+    """
 
     x: float
     y: float
     angle: Value
+    offset: Value
     roughness: Value
+    length: float
+    resolution: float
+
+    @property
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Both ends, (x, y), Å."""
+        a = math.radians(self.angle.value)
+        dx, dy = math.cos(a) * self.length / 2, math.sin(a) * self.length / 2
+        return (self.x - dx, self.y - dy), (self.x + dx, self.y + dy)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
             "point": [self.x, self.y],
             "angle": self.angle.to_json(),
+            "offset": self.offset.to_json(),
             "roughness": self.roughness.to_json(),
-        }
+            "length": {"value": self.length, "error": self.resolution, "unit": "angstrom"},
+            "resolution": {"value": self.resolution, "error": None, "unit": "angstrom",
+                           "error_reason": "set by the mask"},
+        }  # fmt: skip
 
 
-def interface_line(image: Measurement, g_a: ArrayLike, g_b: ArrayLike) -> Line:
+def interface_line(
+    image: Measurement,
+    g_a: ArrayLike,
+    g_b: ArrayLike | None = None,
+    *,
+    shared: ArrayLike | None = None,
+) -> Line:
     """Return the line between the region of one reflection and that of another.
+
+    The line runs where the amplitudes of both, each over its own plateau, are equal. Where B has
+    no reflection that A lacks (PbS on CsPbBr3 cube-on-cube), ``shared`` is a reflection of both,
+    and the line runs where A's own one has fallen to half.
 
     Parameters
     ----------
     image : Measurement
     g_a, g_b : (2,) array
-        One reflection of each lattice, 1/Å, that the other has not.
+        A reflection of each lattice that the other has not, 1/Å.
+    shared : (2,) array, optional
+        A reflection of both, in place of ``g_b``.
 
     Raises
     ------
+    InputError
+        The reflections cannot be told apart.
     NotFoundError
-        The two regions do not meet.
+        A reflection is not seen, the two regions do not meet, or their border is not a line.
     """
-    from scipy import fft, ndimage
-
+    if (g_b is None) == (shared is None):
+        raise InputError("either g_b or a shared reflection is needed", place="interface_line")
     values, y, x = pixels(image)
-    dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
-    a, b = np.asarray(g_a, dtype=float), np.asarray(g_b, dtype=float)
-    apart = float(np.linalg.norm(a - b))
+    a = np.asarray(g_a, dtype=float)
+    b = np.asarray(g_b if shared is None else shared, dtype=float)
+    # the nearest of b, -b and (for a mask that must not touch) the origin limit the mask
+    apart = min(float(np.linalg.norm(a - b)), float(np.linalg.norm(a + b)))
     shorter = min(math.hypot(*a), math.hypot(*b))
     sigma = min(apart / 3, shorter / 4)
-    if sigma * len(x) * dx < 1:
-        raise InputError("the two reflections cannot be told apart", place="g_a, g_b")
-    spectrum = fft.fft2(((values - values.mean()) * _taper(*values.shape)).astype(np.float32))
-    maps = [_phase_gradient(spectrum, v, float(sigma), dy, dx)[1] for v in (a, b)]
-    maps = [m / np.percentile(m, 99) for m in maps]
-    present = maps[0] + maps[1] > 0.5
-    first = (maps[0] > maps[1]) & present
-    second = (maps[1] >= maps[0]) & present
-    edge = ndimage.binary_dilation(first) & second
-    rows, columns = np.nonzero(edge)
-    if len(rows) < 8:
-        raise NotFoundError("the two lattices do not meet in this image", place="interface")
-    points = np.stack([x[columns], y[rows]], axis=1)
-    for _ in range(5):  # stray patches of the other lattice do not turn the line
-        center = np.median(points, axis=0)
-        axis = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
-        away = np.abs((points - points.mean(axis=0)) @ np.array([-axis[1], axis[0]]))
-        keep = away <= 3 * max(float(np.sqrt(np.mean(away**2))), dx)
-        if keep.all():
+    extent = min(len(x) * float(np.diff(x).mean()), len(y) * float(np.diff(y).mean()))
+    if sigma * extent < 2:
+        raise InputError(
+            "the two reflections cannot be told apart in a field of this size", place="g_a, g_b",
+            remedy="take reflections that lie farther apart, or a shared one",
+        )  # fmt: skip
+    whole = spectrum(values, y, x)
+    own, other, grid = _amplitudes(whole, a, b, sigma)
+    if shared is None:
+        present, difference = own + other > 0.6, own - other
+    else:
+        present, difference = other > 0.5, own - 0.5
+    points = _crossings(difference, present, *grid)
+    if len(points) < 4:
+        raise NotFoundError(
+            "the two lattices do not meet in this image", place="interface",
+            remedy="check that each reflection belongs to one of the domains alone",
+        )  # fmt: skip
+    return _fit(points, 0.37 / sigma)
+
+
+def _amplitudes(
+    whole: Spectrum, a: Points, b: Points, sigma: float
+) -> tuple[NDArray[Any], NDArray[Any], tuple[Points, Points]]:
+    """Return both amplitudes over their plateaus on one grid, and its axes y, x."""
+    one, two = bragg(whole, a, sigma), bragg(whole, b, sigma)
+    maps = []
+    for vector, filtered in ((a, one), (b, two)):
+        amplitude = filtered.amplitude
+        plateau = float(np.median(amplitude[amplitude > 0.5 * np.percentile(amplitude, 99)]))
+        noise = np.sort(np.percentile(beside(whole, vector, sigma), 99, axis=(1, 2)))[:2].mean()
+        if plateau < 1.5 * noise:
+            raise NotFoundError(
+                f"no fringes of {1 / math.hypot(*vector):.3f} Å stand out of the noise",
+                place="interface", remedy="take reflections from 'heterodot fit fft'",
+            )  # fmt: skip
+        maps.append(amplitude / plateau)
+    return maps[0], maps[1], (one.y, one.x)
+
+
+def _crossings(
+    difference: NDArray[Any], present: NDArray[np.bool_], y: Points, x: Points
+) -> Points:
+    """Return points (x, y) where the difference changes sign between present neighbors."""
+    found = []
+    for axis in (0, 1):
+        low = np.take(difference, range(difference.shape[axis] - 1), axis)
+        high = np.take(difference, range(1, difference.shape[axis]), axis)
+        both = np.take(present, range(difference.shape[axis] - 1), axis) & np.take(
+            present, range(1, difference.shape[axis]), axis
+        )
+        rows, columns = np.nonzero((low * high < 0) & both)
+        part = low[rows, columns] / (low[rows, columns] - high[rows, columns])
+        at_y, at_x = y[rows].astype(float), x[columns].astype(float)
+        if axis == 0:
+            at_y = at_y + part * (y[1] - y[0])
+        else:
+            at_x = at_x + part * (x[1] - x[0])
+        found.append(np.stack([at_x, at_y], axis=1))
+    return np.concatenate(found)
+
+
+def _fit(points: Points, resolution: float) -> Line:
+    """Return the line of least squared distances, outliers left out."""
+    for _ in range(8):  # stray patches of the other lattice do not turn the line
+        center = points.mean(axis=0)
+        axis = np.linalg.svd(points - center, full_matrices=False)[2][0]
+        away = (points - center) @ np.array([-axis[1], axis[0]])
+        spread = 1.4826 * float(np.median(np.abs(away - np.median(away))))
+        keep = np.abs(away - np.median(away)) <= 3.5 * max(spread, 0.2 * resolution)
+        if keep.all() or keep.sum() < 4:
             break
         points = points[keep]
-    center = points.mean(axis=0)
+    if axis[1] < 0 or (axis[1] == 0 and axis[0] < 0):
+        axis = -axis
+    normal = np.array([-axis[1], axis[0]])
     along = (points - center) @ axis
-    away = (points - center) @ np.array([-axis[1], axis[0]])
+    length = float(np.ptp(along))
     rough = float(np.std(away))
-    # edge pixels within the resolution of the mask are not independent
-    independent = max(float(np.ptp(along)) * sigma / 0.37, 2.0)
-    error = math.degrees(max(rough, dx / 3) / (float(np.std(along)) * math.sqrt(independent)))
+    if length < 1.5 * resolution or length < 3 * rough:
+        raise NotFoundError(
+            "the border of the two lattices is not a line", place="interface",
+            remedy="it may be short, curved, or the domains lie above one another",
+        )  # fmt: skip
+    # crossings within the resolution of the mask are not independent
+    independent = max(length / resolution, 2.0)
+    scatter = max(rough, 0.02 * resolution) / math.sqrt(independent)
+    angle = math.degrees(math.atan2(axis[1], axis[0])) % 180.0
     return Line(
         float(center[0]),
         float(center[1]),
-        Value(math.degrees(math.atan2(axis[1], axis[0])) % 180.0, "deg", error),
+        Value(angle, "deg", math.degrees(scatter / float(np.std(along)))),
+        Value(float(center @ normal), "angstrom", scatter),
         Value(rough, "angstrom", rough / math.sqrt(2 * independent)),
+        length,
+        resolution,
     )
