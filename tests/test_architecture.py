@@ -21,6 +21,7 @@ FLOORS = {
             "units",
             "charges",
             "crystal",
+            "organic",
             "sites",
             "symmetry",
             "cif",

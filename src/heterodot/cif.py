@@ -80,7 +80,9 @@ def read_cif(path: str | Path, *, charges: Mapping[str, float] | None = None) ->
         raise error.at(file=path) from error
     by_label = {label: number for label, (number, _) in sites.items()}
     numbers = np.array([by_label[label] for label in crystal.labels])
-    atom_charges = charges_for(numbers, given, place=str(path))
+    atom_charges = charges_for(
+        numbers, given, place=str(path), cell=crystal.cell, scaled=crystal.scaled
+    )
     crystal = crystal.replace(numbers=numbers, charges=atom_charges)
     _agree_with_formula(block, crystal, path)
     return crystal

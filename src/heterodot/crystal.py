@@ -158,7 +158,7 @@ class Crystal:
         from heterodot.sites import charges_for, expand
 
         numbers, scaled, labels = expand(cell, operations, sites, place=name)
-        atom_charges = charges_for(numbers, charges, place=name)
+        atom_charges = charges_for(numbers, charges, place=name, cell=cell, scaled=scaled)
         return cls(
             name,
             cell,
@@ -199,7 +199,13 @@ class Crystal:
         atom_charges = (
             np.asarray(own, dtype=float)
             if own is not None and charges is None
-            else charges_for(atoms.numbers, charges, place=name or "atoms")
+            else charges_for(
+                atoms.numbers,
+                charges,
+                place=name or "atoms",
+                cell=np.array(atoms.cell),
+                scaled=atoms.get_scaled_positions(),
+            )
         )
         return cls(
             name or atoms.get_chemical_formula(empirical=True),
@@ -255,10 +261,16 @@ class Crystal:
 
     @property
     def formula(self) -> str:
-        """Empirical formula, cations first (``CsPbCl3``)."""
+        """Empirical formula, cations first (``CsPbCl3``); molecules by name (``PMA2PbBr4``)."""
+        counts = self.counts
+        if "C" in counts or {"N", "H"} <= set(counts):
+            from heterodot.organic import formula
+
+            named = formula(self)
+            if named is not None:
+                return named
         from heterodot.charges import PAULING
 
-        counts = self.counts
         divisor = int(np.gcd.reduce(list(counts.values())))
         keys = sorted(counts, key=lambda symbol: (PAULING.get(symbol, 2.0), symbol))
         return "".join(

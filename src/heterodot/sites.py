@@ -30,11 +30,23 @@ def charges_for(
     charges: Mapping[str, float] | None,
     *,
     place: str,
+    cell: NDArray[np.float64] | None = None,
+    scaled: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64] | None:
-    """Return a formal charge per atom: as given, or from common oxidation states, or None."""
+    """Return a formal charge per atom: as given, or from common oxidation states, or None.
+
+    Where cell and fractional coordinates are given, molecules are found and have the charge of
+    their ion on one atom (see `heterodot.organic`).
+    """
     from ase.data import chemical_symbols
 
     symbols = [chemical_symbols[n] for n in numbers]
+    if charges is None and cell is not None and scaled is not None and {"C", "N"} & set(symbols):
+        from heterodot.organic import charges_with_groups
+
+        found, groups = charges_with_groups(np.asarray(numbers), scaled @ cell, cell)
+        if groups:
+            return found
     if charges is None:
         from heterodot.charges import formal_charges
 

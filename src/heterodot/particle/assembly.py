@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from heterodot.crystal import Crystal
 from heterodot.epitaxy import Interface, OrientationRelationship
 from heterodot.errors import InputError
+from heterodot.organic import ions
 from heterodot.particle.charging import capping_of, neutralize
 from heterodot.particle.crystallite import carve
 from heterodot.particle.labels import assemble, with_interface_report
@@ -29,6 +30,7 @@ from heterodot.particle.laying import (
 )
 from heterodot.particle.lengths import Size
 from heterodot.particle.named import Termination
+from heterodot.particle.organics import named as with_names
 from heterodot.particle.particle import Particle
 from heterodot.particle.placement import Placement, place
 from heterodot.particle.registry import refine
@@ -168,7 +170,9 @@ def build(
     progress("neutralizing", 0.6)
     step |= done
     inner = positions is not None
-    step["neutralized"] = neutralize(blocks, capping, seed, inner=inner) if neutral else []
+    step["neutralized"] = (
+        with_names(neutralize(blocks, capping, seed, inner=inner), blocks) if neutral else []
+    )
     if len(blocks) > 1:
         refuse_remnants(done["carved"], blocks)
     progress("labelling", 0.8)
@@ -274,12 +278,13 @@ def _points(
 
 
 def _crystal(crystal: Crystal | str) -> Crystal:
+    """Return a crystal with its molecules as ions."""
     if isinstance(crystal, str):
         from heterodot.catalog import crystal as named
 
         crystal = named(crystal)
     crystal.require_charges()
-    return crystal
+    return ions(crystal)
 
 
 def _same_crystals(relation: OrientationRelationship, a: Crystal, b: Crystal) -> None:

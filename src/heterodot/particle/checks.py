@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from heterodot.organic import bonded
 from heterodot.particle.ions import BOND, CONTACT, radii
 from heterodot.particle.particle import Particle
 
@@ -47,12 +48,19 @@ def contacts(particle: Particle, reach: float = 5.2) -> Contacts:
     distance = np.linalg.norm(particle.positions[i] - particle.positions[j], axis=1)
     ratio = distance / (radius[i] + radius[j])
     product = particle.charge[i] * particle.charge[j]
-    organic = np.isin(numbers, (1, 6, 7, 8, 15))
-    covalent = organic[i] & organic[j] & (ratio < 1.25)
-    opposite = (product < 0) & (ratio < BOND)
-    # neutral atoms (metals, unknown charges) bond by distance alone
-    unknown = (product == 0) & (ratio < 1.2) & ~covalent
+    covalent = _covalent(particle, i, j)
+    organic = np.isin(numbers, (1, 6, 7, 8, 15)) & (np.abs(particle.charge) < 0.25)
+    opposite = (product < 0) & (ratio < BOND) & ~covalent
+    # neutral atoms (metals, unknown charges) bond by distance alone, molecules to nothing else
+    unknown = (product == 0) & (ratio < 1.2) & ~covalent & ~organic[i] & ~organic[j]
     return Contacts(i, j, distance, ratio, opposite | covalent | unknown)
+
+
+def _covalent(particle: Particle, i: Ints, j: Ints) -> NDArray[np.bool_]:
+    """Which pairs are bonds inside molecules."""
+    first, second, _ = bonded(particle.numbers, particle.positions)
+    n = len(particle)
+    return np.isin(np.minimum(i, j) * n + np.maximum(i, j), first * n + second)
 
 
 def coordination(particle: Particle, found: Contacts) -> Ints:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
+from heterodot.organic import IonicCrystal, bonded, molecules
 from heterodot.particle.ions import BOND, radii
 from heterodot.particle.shapes import Shape
 
@@ -57,6 +58,8 @@ class Bonds:
 def bonds(crystal: Crystal) -> Bonds:
     """Return the bonds of a crystal: ions of opposite charge within 1.3 sums of radii.
 
+    Covalent bonds inside molecules are listed with strength zero.
+
     Examples
     --------
     >>> from heterodot.catalog import crystal
@@ -74,6 +77,12 @@ def bonds(crystal: Crystal) -> Bonds:
     number = np.asarray(np.bincount(i, minlength=len(crystal)), dtype=np.int64)
     cation = np.where(charges[i] > 0, i, j)
     strength = charges[cation] / np.maximum(number[cation], 1)
+    if not isinstance(crystal, IonicCrystal) and molecules(crystal):
+        first, second, shifts = bonded(crystal.numbers, crystal.positions, crystal.cell)
+        i, j = np.concatenate([i, first]), np.concatenate([j, second])
+        cells = np.concatenate([cells, shifts])
+        strength = np.concatenate([strength, np.zeros(len(first))])
+        number = np.asarray(np.bincount(i, minlength=len(crystal)), dtype=np.int64)
     total = np.asarray(np.bincount(i, weights=strength, minlength=len(crystal)), dtype=float)
     return Bonds(i, j, cells, strength, total, number)
 

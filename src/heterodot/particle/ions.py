@@ -1,7 +1,8 @@
 """Sizes of ions and which pairs of them count as bonds or as clashes.
 
-Radii are Shannon's effective ionic radii from the catalog; atoms that are no ions of that table
-(carbon, hydrogen and nitrogen of organic parts) get covalent radii.
+Radii are Shannon's effective ionic radii from the catalog; the atom that carries the charge of an
+organic cation gets the radius of that cation (Kieslich et al., 2014), the other atoms of organic
+parts their covalent radii.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.errors import HeterodotError
+from heterodot.organic import ion_radius
 
 # Two ions of opposite charge bond below this multiple of the sum of their radii. The first shells
 # of rock salt, zinc blende, fluorite and perovskite end at 0.9 to 1.1, second shells of opposite
@@ -46,6 +48,9 @@ def radius(number: int, charge: float) -> float:
     if number == 8 and charge < 0:
         # half the charge of a carboxylate sits on each oxygen, which has its usual ionic size
         return float(ionic_radius("O", -2, 6).value.value)
+    if number in (6, 7) and charge >= 0.5:
+        # the atom that stands for an organic cation has the size of the cation there
+        return ion_radius(number)
     state = round(charge) if abs(charge) >= 0.5 else 0
     if state and not (number in ORGANIC and state != -2):
         # large monovalent cations sit in twelve-fold cages, the rest in six- or four-fold sites

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from heterodot.organic import IonicCrystal
 from heterodot.particle.crystallite import Crystallite
 from heterodot.particle.join import couple
+from heterodot.particle.organics import grown
 from heterodot.particle.particle import Domain, Particle
 
 Array = NDArray[np.float64]
@@ -46,20 +48,24 @@ def assemble(
             n += 1
         names.append(name)
     numbers, positions, charges, labels, roles, domains = [], [], [], [], [], []
+    molecules: list[NDArray[np.int64]] = []
     for k, (block, text) in enumerate(zip(blocks, texts, strict=True)):
         flat = block.filled()
-        numbers.append(block.flat[flat])
-        positions.append(block.positions(flat))
-        charges.append(block.charges(flat))
-        labels.append(np.full(len(flat), k))
+        kinds, points, charge, owner, molecule = grown(block, flat)
+        numbers.append(kinds)
+        positions.append(points)
+        charges.append(charge)
+        before = max((int(m.max(initial=0)) for m in molecules), default=0)
+        molecules.append(np.where(molecule > 0, molecule + before, 0))
+        labels.append(np.full(len(owner), k))
         saturation = block.saturation()[flat]
         role = np.where(saturation < 0.999, "surface", "core").astype("U9")
         role[block.cross[flat] > 1e-9] = "interface"
-        roles.append(role)
+        roles.append(role[owner])
         rotation, strain = _polar(block.rotation)
-        domains.append(
-            Domain(names[k], block.crystal, rotation, strain, np.array(block.shift), text)
-        )
+        crystal = block.crystal.whole if isinstance(block.crystal, IonicCrystal) else block.crystal
+        domains.append(Domain(names[k], crystal, rotation, strain, np.array(block.shift), text))
+    whole = np.concatenate(molecules)
     table = np.array(chemical_symbols)
     particle = Particle(
         tuple(table[np.concatenate(numbers)].tolist()),
@@ -69,7 +75,7 @@ def assemble(
         np.concatenate(charges),
         tuple(domains),
         (),
-        {},
+        {"molecule": whole} if whole.any() else {},
         dict(info),
     )
     return replace(particle, history=({**step, "formula": particle.formula},))

@@ -1,0 +1,180 @@
+"""Molecules in the builder: one site each while carved and joined, all atoms in the particle.
+
+A crystal with organic cations is carved as `heterodot.organic.ions` gives it. Its molecules are
+rigid: strain moves where they stand, not their bonds. A molecule whose body would touch another
+domain is taken off its site whole, and its site stays empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heterodot.organic import IonicCrystal
+from heterodot.particle.crystallite import Crystallite
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+# closest approach of the body of a molecule to atoms of another domain, by pairs with and without
+# hydrogen, Å: a little under the sums of van der Waals radii
+HEAVY, HYDROGEN = 2.9, 2.0
+
+
+def grown(block: Crystallite, flat: Ints) -> tuple[Ints, Array, Array, Ints, Ints]:
+    """Return the atoms of some filled sites, molecules with all of theirs.
+
+    Returns
+    -------
+    numbers : (n_atoms,) int array
+    positions : (n_atoms, 3) array
+        Particle's frame, Å.
+    charges : (n_atoms,) array
+    owner : (n_atoms,) int array
+        Row of ``flat`` that each atom belongs to.
+    molecule : (n_atoms,) int array
+        From one, zero where an ion is an atom.
+    """
+    numbers = block.flat[flat].astype(np.int64)
+    positions = block.positions(flat)
+    charges = block.charges(flat)
+    crystal = block.crystal
+    if not isinstance(crystal, IonicCrystal):
+        own = np.arange(len(flat))
+        return numbers, positions, charges, own, np.zeros(len(flat), dtype=np.int64)
+    return _with_bodies(crystal, block, flat, numbers, positions, charges)
+
+
+def _with_bodies(
+    crystal: IonicCrystal,
+    block: Crystallite,
+    flat: Ints,
+    numbers: Ints,
+    positions: Array,
+    charges: Array,
+) -> tuple[Ints, Array, Array, Ints, Ints]:
+    turn = rigid(block.rotation)
+    site = block.site(flat)
+    count = np.ones(len(flat), dtype=np.int64)
+    bodies = []
+    for s, group in enumerate(crystal.groups):
+        if group is None:
+            continue
+        rows = np.flatnonzero((site == s) & (numbers == crystal.numbers[s]))
+        kinds, offsets, q = crystal.atoms_of(s)
+        count[rows] = len(kinds)
+        bodies.append((rows, kinds, offsets @ turn.T, q))
+    start = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
+    owner = np.repeat(np.arange(len(flat)), count)
+    numbers, positions, charges = numbers[owner], positions[owner], charges[owner]
+    molecule = np.zeros(len(owner), dtype=np.int64)
+    for rows, kinds, offsets, q in bodies:
+        if len(rows) == 0:
+            continue
+        at = start[rows][:, None] + np.arange(len(kinds))
+        numbers[at] = kinds
+        positions[at] += offsets
+        charges[at] = q
+        molecule[at] = rows[:, None] + 1
+    _, dense = np.unique(molecule, return_inverse=True)
+    dense = dense + (0 if (molecule == 0).any() else 1)
+    return numbers, positions, charges, owner, np.asarray(dense, dtype=np.int64)
+
+
+def rigid(deformation: Array) -> Array:
+    """Return the rotation of a deformation without its strain."""
+    u, _, vt = np.linalg.svd(deformation)
+    return np.asarray(u @ vt)
+
+
+def clear(blocks: Sequence[Crystallite]) -> int:
+    """Take molecules off their sites whose bodies touch another domain; return how many.
+
+    Of two molecules of different domains that touch, the one of the later domain goes.
+    """
+    gone = 0
+    for k in reversed(range(len(blocks))):
+        block = blocks[k]
+        if not isinstance(block.crystal, IonicCrystal):
+            continue
+        flat = block.filled()
+        touching = crowded(blocks, k, flat)
+        block.empty(flat[touching])
+        gone += int(touching.sum())
+    return gone
+
+
+def crowded(blocks: Sequence[Crystallite], k: int, flat: Ints) -> Mask:
+    """Which sites of a domain have or would have a molecule that touches another domain, (n,).
+
+    Parameters
+    ----------
+    k : int
+        Which of the ``blocks`` the sites belong to.
+    flat : (n,) int array
+        Sites, filled or not.
+    """
+    from scipy.spatial import cKDTree
+
+    block = blocks[k]
+    crystal = block.crystal
+    found = np.zeros(len(flat), dtype=bool)
+    if not isinstance(crystal, IonicCrystal) or len(flat) == 0:
+        return found
+    others = [grown(b, b.filled())[:2] for m, b in enumerate(blocks) if m != k]
+    if not others:
+        return found
+    numbers = np.concatenate([kinds for kinds, _ in others])
+    points = np.concatenate([p for _, p in others])
+    trees = [cKDTree(points[pick]) for pick in (numbers == 1, numbers != 1) if pick.any()]
+    light = [True, False] if (numbers == 1).any() else [False]
+    turn = rigid(block.rotation)
+    site = block.site(flat)
+    at = block.positions(flat)
+    for s, group in enumerate(crystal.groups):
+        rows = np.flatnonzero(site == s)
+        if group is None or len(rows) == 0:
+            continue
+        kinds, offsets, _ = crystal.atoms_of(s)
+        body = (at[rows][:, None] + (offsets @ turn.T)[None])[:, 1:]
+        for tree, hydrogen in zip(trees, light, strict=True):
+            distance, _ = tree.query(body.reshape(-1, 3), distance_upper_bound=HEAVY + 0.1)
+            distance = distance.reshape(len(rows), -1)
+            least = np.where((kinds[1:] == 1) | hydrogen, HYDROGEN, HEAVY)
+            found[rows] |= (distance < least).any(axis=1)
+    return found
+
+
+def beside_bodies(blocks: Sequence[Crystallite], k: int, flat: Ints, reach: float) -> Mask:
+    """Which sites of a domain lie within reach (Å) of a molecule's body in another, (n,)."""
+    from scipy.spatial import cKDTree
+
+    found = np.zeros(len(flat), dtype=bool)
+    for m, other in enumerate(blocks):
+        if m == k or not isinstance(other.crystal, IonicCrystal) or len(flat) == 0:
+            continue
+        _, points, charges, _, molecule = grown(other, other.filled())
+        body = (molecule > 0) & (charges == 0)
+        if body.any():
+            distance, _ = cKDTree(points[body]).query(
+                blocks[k].positions(flat), distance_upper_bound=reach
+            )
+            found |= np.isfinite(distance)
+    return found
+
+
+def named(done: Sequence[dict[str, Any]], blocks: Sequence[Crystallite]) -> list[dict[str, Any]]:
+    """Return what was done with molecules under their own names (``PMA`` for its nitrogen)."""
+    from ase.data import chemical_symbols
+
+    names: dict[str, str] = {}
+    for block in blocks:
+        if isinstance(block.crystal, IonicCrystal):
+            for number, group in zip(block.crystal.numbers, block.crystal.groups, strict=True):
+                if group is not None:
+                    names[chemical_symbols[number]] = group.name
+    return [{**entry, "element": names.get(entry["element"], entry["element"])} for entry in done]
