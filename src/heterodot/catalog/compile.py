@@ -112,12 +112,14 @@ def rows_of(kind: str, content: Any, file: str) -> Iterator[tuple[str, tuple[Any
     elif kind == "literature":
         yield from _literature(content, file)
     elif kind == "ionic_radii.yaml":
-        for element, charge, coordination, spin, radius in content["radii"]:
+        rows = [(row, {"source": content["source"]}) for row in content["radii"]]
+        rows += [(r["ion"], {k: r[k] for k in r if k != "ion"}) for r in content.get("others", [])]
+        for (element, charge, coordination, spin, radius), origin in rows:
             record = {
                 "radius": radius,
                 "unit": content["unit"],
-                "source": content["source"],
                 "uncertainty": content.get("uncertainty"),
+                **origin,
             }
             yield "radius", (element, charge, str(coordination), spin or "", _text(record))
     elif kind == "bond_valence.yaml":

@@ -246,3 +246,26 @@ def ionic_radius(
         reason="the table that the field uses",
         conditions={"charge": charge, "coordination": coordination, "spin": spin},
     )
+
+
+def radii_by_charge(element: str) -> dict[int, float]:
+    """Return the radius of every ion of an element, Å, by formal charge.
+
+    With six neighbors where the table has that, else with the number next to six; high spin.
+
+    Examples
+    --------
+    >>> radii_by_charge("Pb")
+    {2: 1.19, 4: 0.775}
+    """
+    found: dict[int, tuple[tuple[float, str], float]] = {}
+    for charge, coordination, spin, record in database.rows(
+        "SELECT charge, coordination, spin, record FROM radius WHERE element = ?", (element,)
+    ):
+        neighbors = re.match(r"\d+", coordination)
+        special = coordination if neighbors is None or neighbors[0] != coordination else ""
+        off = abs(int(neighbors[0]) - 6) if neighbors else 99
+        order = (off + (0.5 if special else 0.0), spin)
+        if charge not in found or order < found[charge][0]:
+            found[charge] = (order, float(json.loads(record)["radius"]))
+    return {charge: found[charge][1] for charge in sorted(found)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,20 +40,6 @@ AIM = {"stress": 0.01, "force": 0.1, "elastic": 0.15}  # GPa, eV/Å, relative
 
 
 @functools.cache
-def _radii() -> dict[str, dict[float, float]]:
-    import yaml
-
-    file = resources.files("heterodot.catalog").joinpath("data/ionic/radii.yaml")
-    data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    table = {
-        element: {float(q): float(r) for q, r in rows.items()}
-        for element, rows in data["radii"].items()
-    }
-    for row in data["others"]:
-        table.setdefault(row["element"], {})[float(row["charge"])] = float(row["radius"])
-    return table
-
-
 def ion_radius(element: str, charge: float) -> float:
     """Return Shannon's radius of an ion (interpolated between its charges), Å.
 
@@ -68,12 +53,15 @@ def ion_radius(element: str, charge: float) -> float:
     >>> ion_radius("Pb", 2), ion_radius("Cl", -1)
     (1.19, 1.81)
     """
-    rows = {q: r for q, r in _radii().get(element, {}).items() if q * charge > 0 or charge == 0}
+    from heterodot.catalog.values import radii_by_charge
+
+    table = radii_by_charge(element)
+    rows = {q: r for q, r in table.items() if q * charge > 0 or charge == 0}
     if not rows:
         raise InputError(
             f"no ionic radius is known for {element} with charge {charge:+g}",
             place="ionic potential",
-            remedy="add it to catalog/data/ionic/radii.yaml, or correct the charge",
+            remedy="add it to catalog/data/ionic_radii.yaml, or correct the charge",
         )
     states = sorted(rows)
     return float(np.interp(charge, states, [rows[q] for q in states]))
