@@ -493,6 +493,26 @@ def sites_of(crystal: Crystal) -> Ints:
     return np.flatnonzero(~inside)
 
 
+def with_cell(crystal: Crystal, cell: Array) -> Crystal:
+    """Return a crystal in another cell, sites in proportion but molecules rigid.
+
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> layered = crystal("PMA2PbBr4")
+    >>> wide = with_cell(layered, 1.05 * layered.cell)
+    >>> round(wide.volume / layered.volume, 3), wide.formula
+    (1.158, 'PMA2PbBr4')
+    """
+    scaled = np.array(crystal.scaled)
+    back = np.linalg.inv(cell)
+    for group in molecules(crystal):
+        points = crystal.positions[group.atoms] + group.shifts @ crystal.cell
+        at = scaled[group.carrier] @ cell
+        scaled[group.atoms] = (at + points - points[0]) @ back
+    return crystal.replace(cell=cell, scaled=scaled)
+
+
 def labels(numbers: Ints, positions: Array) -> Ints:
     """Return for each atom of a particle the number of its molecule from one, zero for none."""
     found: Any = np.zeros(len(numbers), dtype=np.int64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.epitaxy.planes import SurfaceMesh, euclid, lattice_of
+from heterodot.organic import sites_of
 
 # Widths of the two Gaussian weights: half the length of a bond between cation and anion along the
 # normal, and the displacement at which an ion no longer sits where the other crystal wants it.
@@ -42,10 +43,11 @@ class Sites:
 
 
 def primitive_sites(crystal: Crystal) -> Sites:
-    """Return the ions of the primitive cell of a crystal."""
+    """Return the ions of the primitive cell of a crystal; a molecule is one ion."""
     lattice = lattice_of(crystal)
     inverse = np.linalg.inv(lattice.primitive)
-    fractional = crystal.positions @ inverse
+    own = sites_of(crystal)
+    fractional = crystal.positions[own] @ inverse
     fractional -= np.floor(fractional + 1e-6)
     kept: list[int] = []
     for i, point in enumerate(fractional):
@@ -53,11 +55,11 @@ def primitive_sites(crystal: Crystal) -> Sites:
         delta -= np.round(delta)
         if not len(kept) or (np.linalg.norm(delta @ lattice.primitive, axis=1) > 0.1).all():
             kept.append(i)
-    index = np.array(kept)
+    index = own[np.array(kept)]
     charges = crystal.charges if crystal.charges is not None else np.zeros(len(crystal))
     return Sites(
         crystal,
-        fractional[index],
+        fractional[np.array(kept)],
         index,
         np.sign(charges[index]).astype(np.int64),
         np.asarray(crystal.numbers[index]),

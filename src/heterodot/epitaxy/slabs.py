@@ -11,6 +11,7 @@ from heterodot.epitaxy.layers import Layer, Side, layers, side
 from heterodot.epitaxy.meeting import fitting
 from heterodot.epitaxy.relationship import Interface
 from heterodot.errors import InputError
+from heterodot.organic import molecules
 from heterodot.units import Value
 
 if TYPE_CHECKING:
@@ -98,11 +99,13 @@ def bicrystal(
         inside = flat @ np.linalg.inv(cell)
         inside -= np.floor(inside + 1e-9)
         count = len(spread)
-        positions.append(np.column_stack([inside @ cell, np.tile(heights, count)]))
-        numbers.append(np.tile(view.sites.numbers[rows], count))
-        domain.append(np.full(len(rows) * count, n))
-        if view.crystal.charges is not None:
-            charges.append(np.tile(view.crystal.charges[view.sites.atoms[rows]], count))
+        points = np.column_stack([inside @ cell, np.tile(heights, count)])
+        kinds, points, charge = _with_molecules(view, np.tile(rows, count), points)
+        positions.append(points)
+        numbers.append(kinds)
+        domain.append(np.full(len(kinds), n))
+        if charge is not None:
+            charges.append(charge)
     place = np.vstack(positions)
     low = place[:, 2].min()
     # room for both slabs whichever is asked for, so that energies are of one cell
@@ -116,6 +119,30 @@ def bicrystal(
     if len(charges) == len(bodies):
         atoms.set_array("charge", np.concatenate(charges))
     return atoms
+
+
+def _with_molecules(
+    view: Side, rows: NDArray[np.int64], points: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return elements, places and charges of ions with all atoms of those that are molecules."""
+    crystal = view.crystal
+    kinds = view.sites.numbers[rows]
+    charge = None if crystal.charges is None else crystal.charges[view.sites.atoms[rows]]
+    groups = {group.carrier: group for group in molecules(crystal)}
+    if not groups:
+        return kinds, points, charge
+    more_kinds, more_points = [], []
+    atoms = view.sites.atoms[rows]
+    for carrier, group in groups.items():
+        here = points[atoms == carrier]
+        ends = crystal.positions[group.atoms] + group.shifts @ crystal.cell
+        body = (ends[1:] - ends[0]) @ view.mesh.frame
+        more_points.append((here[:, None] + body[None]).reshape(-1, 3))
+        more_kinds.append(np.tile(crystal.numbers[group.atoms[1:]], len(here)))
+    added = np.concatenate(more_kinds)
+    if charge is not None:
+        charge = np.concatenate([charge, np.zeros(len(added))])
+    return np.concatenate([kinds, added]), np.concatenate([points, *more_points]), charge
 
 
 def _layer_at(stack: list[Layer], height: float, period: float) -> int:

@@ -18,6 +18,7 @@ from heterodot.errors import InputError
 from heterodot.organic import ions
 from heterodot.particle.charging import capping_of, neutralize
 from heterodot.particle.crystallite import carve
+from heterodot.particle.join import couple
 from heterodot.particle.labels import assemble, with_interface_report
 from heterodot.particle.laying import (
     Body,
@@ -30,6 +31,7 @@ from heterodot.particle.laying import (
 )
 from heterodot.particle.lengths import Size
 from heterodot.particle.named import Termination
+from heterodot.particle.organics import clear
 from heterodot.particle.organics import named as with_names
 from heterodot.particle.particle import Particle
 from heterodot.particle.placement import Placement, place
@@ -167,6 +169,10 @@ def build(
         step["strain"] = strain
         texts += [body_b.shape.text] * (len(blocks) - 1)
         info["relation"] = relation.to_json()
+        taken = clear(blocks)
+        if taken:
+            done["molecules_removed"] = taken
+            couple(blocks)
     progress("neutralizing", 0.6)
     step |= done
     inner = positions is not None

@@ -9,9 +9,11 @@ import numpy as np
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
+from heterodot.organic import IonicCrystal
 from heterodot.particle.crystallite import Crystallite
 from heterodot.particle.join import couple, sides
 from heterodot.particle.neutral import Capping, balance
+from heterodot.particle.organics import HEAVY, beside_bodies, crowded
 
 NEAR = 4.5
 # no empty site this close to an ion of another domain, or to one off the lattice, is filled, Å
@@ -156,6 +158,10 @@ def _balance(
             near[side.flat[distance < NEAR]] = True
             # an empty site this close to an ion of the other domain stays empty
             blocked[side.flat[(distance < CLEAR) & ~side.filled]] = True
+    if len(blocks) > 1 and any(isinstance(b.crystal, IonicCrystal) for b in blocks):
+        blocked = np.zeros(block.flat.size, dtype=bool) if blocked is None else blocked
+        open_ = np.flatnonzero((block.flat == 0) & (block.saturation() > 1e-9))
+        blocked[open_[crowded(blocks, k, open_) | beside_bodies(blocks, k, open_, HEAVY)]] = True
     _, done = balance(
         block, want, near=near, blocked=blocked, capping=capping, seed=seed, only=only
     )

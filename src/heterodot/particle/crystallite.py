@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
-from heterodot.organic import IonicCrystal, bonded, molecules
+from heterodot.organic import IonicCrystal, bonded, ions, molecules
 from heterodot.particle.ions import BOND, radii
 from heterodot.particle.shapes import Shape
 
@@ -324,7 +324,7 @@ def carve(
     margin: float = 1e-3,
     limit: int = 5_000_000,
 ) -> Crystallite:
-    """Return the lattice sites of a crystal inside a shape.
+    """Return the lattice sites of a crystal inside a shape; molecules are one site each.
 
     Parameters
     ----------
@@ -342,6 +342,7 @@ def carve(
     InputError
         Nothing is inside, or the size asks for more than ``limit`` sites.
     """
+    crystal = ions(crystal)
     low, high = shape.bounds()
     pad = max(int(np.abs(bonds(crystal).cell).max(initial=1)), 1) + 1
     corners = np.array(

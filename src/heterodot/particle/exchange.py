@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
+from heterodot.organic import molecules, with_cell
+from heterodot.particle.organics import kept_rigid, molecule_of
 from heterodot.particle.particle import Domain, Particle
 from heterodot.particle.sublattice import new_sites, product_crystal, vegard
 from heterodot.particle.touch_up import relabel, separate
@@ -116,8 +118,16 @@ def exchange(
     old, new, number = parse_replacement(replacement)
     k = domain_index(particle, domain)
     _refuse(particle, k, old, fraction, order, cell)
+    sites = np.flatnonzero(
+        (particle.domain == k) & (np.array(particle.symbols) == old) & (molecule_of(particle) == 0)
+    )
+    if len(sites) == 0:
+        raise InputError(
+            f"the {old} of the {particle.domains[k].name} domain is part of its molecules",
+            place="replace",
+            remedy="name an element of the inorganic part",
+        )
     q_old, q_new = _charges(particle, k, old, new, number)
-    sites = np.flatnonzero((particle.domain == k) & (np.array(particle.symbols) == old))
     kept = interface_layers(particle, k, keep_layers, old)
     free = sites[~np.isin(sites, kept)]
     count = int(np.rint(fraction * len(free)))
@@ -197,6 +207,7 @@ def _charges(particle: Particle, k: int, old: str, new: str, number: int) -> tup
     from heterodot.charges import STATES
 
     mine = (particle.domain == k) & (np.array(particle.symbols) == old)
+    mine &= molecule_of(particle) == 0
     q_old = float(np.round(particle.charge[mine].mean(), 6))
     states = STATES.get(new, ())
     for state in states:
@@ -301,8 +312,10 @@ def _rename(
         name, crystal = product.formula, product
     else:
         name = _mixed_name(counts)
+        if old is not None and molecules(old):
+            name = _mixed_layered(particle, k, old)
         if old is not None:
-            crystal = old.replace(cell=old.cell * scale)
+            crystal = with_cell(old, old.cell * scale)
     domains = list(particle.domains)
     names = {d.name for m, d in enumerate(domains) if m != k}
     base, n = name, 2
@@ -324,6 +337,24 @@ def _mixed_name(counts: Mapping[str, int]) -> str:
         return "".join(parts) + anions
     reference = max(counts.values())
     return "".join(f"{e}{c / reference:.2f}" for e, c in counts.items())
+
+
+def _mixed_layered(particle: Particle, k: int, old: Crystal) -> str:
+    """Formula with the organic part of the crystal and its halides in their present shares."""
+    from heterodot.charges import STATES
+
+    inorganic = (particle.domain == k) & (molecule_of(particle) == 0)
+    counts: dict[str, int] = {}
+    for atom in np.flatnonzero(inorganic):
+        counts[particle.symbols[atom]] = counts.get(particle.symbols[atom], 0) + 1
+    halides = {e: c for e, c in counts.items() if STATES.get(e, (0,))[0] == -1}
+    own = [s for s, q in zip(old.symbols, old.require_charges(), strict=True) if q == -1]
+    per_unit = len(own) / max(old.formula_units, 1)
+    head = old.formula
+    for element in {*own, *halides}:
+        head = re.sub(rf"{element}\d*(?![a-z])", "", head)
+    total = max(sum(halides.values()), 1)
+    return head + "".join(f"{e}{per_unit * c / total:.2f}" for e, c in halides.items())
 
 
 def _through_sublattice(
@@ -429,6 +460,7 @@ def _stretch(particle: Particle, before: Particle, k: int, factor: float) -> Par
         del nearest
     positions = particle.positions.copy()
     positions[grown] = moved
+    positions = kept_rigid(particle, positions)
     domains = list(particle.domains)
     offset = np.array(domains[k].origin) - points.mean(0)
     domains[k] = replace(domains[k], origin=moved.mean(0) + factor * offset)

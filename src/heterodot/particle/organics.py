@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.organic import IonicCrystal
+from heterodot.organic import IonicCrystal, labels
 from heterodot.particle.crystallite import Crystallite
+from heterodot.particle.particle import Particle
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -178,3 +179,49 @@ def named(done: Sequence[dict[str, Any]], blocks: Sequence[Crystallite]) -> list
                 if group is not None:
                     names[chemical_symbols[number]] = group.name
     return [{**entry, "element": names.get(entry["element"], entry["element"])} for entry in done]
+
+
+# -------------------------------------------------------------------- molecules of a particle
+
+
+def molecule_of(particle: Particle) -> Ints:
+    """Return for each atom the number of its molecule from one, zero for none, (n_atoms,)."""
+    known = particle.extra.get("molecule")
+    if known is not None:
+        return np.asarray(known, dtype=np.int64)
+    return labels(particle.numbers, particle.positions)
+
+
+def with_partners(particle: Particle, atoms: Ints) -> Ints:
+    """Return atoms together with all atoms of the molecules that they belong to, sorted."""
+    molecule = molecule_of(particle)
+    mine = np.unique(molecule[atoms])
+    inside = np.isin(molecule, mine[mine > 0])
+    inside[atoms] = True
+    return np.flatnonzero(inside)
+
+
+def kept_rigid(particle: Particle, positions: Array) -> Array:
+    """Return new positions in which every molecule has moved as its charged atom, unbent.
+
+    Parameters
+    ----------
+    particle : Particle
+        Before the move.
+    positions : (n_atoms, 3) array
+        After it, Å.
+    """
+    molecule = molecule_of(particle)
+    inside = molecule > 0
+    if not inside.any():
+        return positions
+    leads = np.flatnonzero(inside & (np.abs(particle.charge) > 0.25))
+    step = np.zeros((int(molecule.max()) + 1, 3))
+    middle = np.bincount(molecule, minlength=len(step)).astype(float)
+    for axis in range(3):
+        moved = positions[:, axis] - particle.positions[:, axis]
+        step[:, axis] = np.bincount(molecule, moved, len(step)) / np.maximum(middle, 1.0)
+    step[molecule[leads]] = positions[leads] - particle.positions[leads]
+    out = np.array(positions)
+    out[inside] = particle.positions[inside] + step[molecule[inside]]
+    return out

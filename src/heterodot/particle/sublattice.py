@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import HeterodotError, InputError
+from heterodot.organic import molecules, with_cell
 from heterodot.particle.particle import Particle
 
 Array = NDArray[np.float64]
@@ -27,6 +28,8 @@ def product_crystal(crystal: Crystal | None, old: str, new: str, number: int) ->
     moved = counts.pop(old)
     counts[new] = counts.get(new, 0) + moved * number
     formula = _formula(counts)
+    if number == 1 and molecules(crystal):
+        formula = crystal.replace(numbers=_renamed(crystal, old, new), labels=()).formula
     tail = crystal.name.rpartition("_")[2]
     for name in (f"{formula}_{tail}", formula, f"{formula}_antifluorite", f"{formula}_zincblende"):
         try:
@@ -48,25 +51,34 @@ def _formula(counts: dict[str, int]) -> str:
     return "".join(k + (str(counts[k] // divisor) if counts[k] > divisor else "") for k in keys)
 
 
+def _renamed(crystal: Crystal, old: str, new: str) -> Ints:
+    """Atomic numbers with one element replaced outside molecules."""
+    from ase.data import atomic_numbers
+
+    mine = crystal.numbers == atomic_numbers[old]
+    for group in molecules(crystal):
+        mine[group.atoms] = False
+    return np.where(mine, atomic_numbers[new], crystal.numbers)
+
+
 def _substituted(crystal: Crystal, old: str, new: str, formula: str) -> Crystal:
     from ase.data import atomic_numbers
 
     from heterodot.particle.ions import radius
 
-    charge = crystal.charge_of(old)
+    charge = float(crystal.require_charges()[_renamed(crystal, old, new) != crystal.numbers].mean())
     delta = radius(int(atomic_numbers[new]), charge) - radius(int(atomic_numbers[old]), charge)
     from heterodot.particle.crystallite import bonds
 
     table = bonds(crystal)
-    mine = np.array([s == old for s in crystal.symbols])
+    numbers = _renamed(crystal, old, new)
+    mine = numbers != crystal.numbers
     ends = crystal.positions[table.other] + table.cell @ crystal.cell
     length = np.linalg.norm(ends - crystal.positions[table.site], axis=1)[mine[table.site]]
     scale = float((length.min() + delta) / length.min())
-    numbers = np.where(mine, atomic_numbers[new], crystal.numbers)
-    return crystal.replace(
+    return with_cell(crystal, crystal.cell * scale).replace(
         name=f"{formula} on the sites of {crystal.name}",
         numbers=numbers,
-        cell=crystal.cell * scale,
         labels=(),
         source=f"{crystal.source}; {old} replaced by {new}, cell scaled by ionic radii",
         method="estimated",

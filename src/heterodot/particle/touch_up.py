@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from heterodot.particle.checks import contacts, coordination, full_coordination
 from heterodot.particle.ions import CONTACT, radii
+from heterodot.particle.organics import molecule_of, with_partners
 from heterodot.particle.particle import Particle
 
 Array = NDArray[np.float64]
@@ -78,7 +79,8 @@ def separate(particle: Particle, least: float = 0.77, rounds: int = 60) -> tuple
     keep = ~(organic[found.i] & organic[found.j])
     close = keep & (found.ratio < least + 0.15)
     i, j = found.i[close], found.j[close]
-    loose = (particle.role != "core").astype(float)
+    # molecules are not bent
+    loose = ((particle.role != "core") & (molecule_of(particle) == 0)).astype(float)
     positions = particle.positions.copy()
     for _ in range(rounds):
         step = positions[j] - positions[i]
@@ -170,7 +172,7 @@ def _trade(
         entry = {"action": action, "element": symbol, "count": len(picks)}
         if action == "remove":
             stay = np.ones(len(particle), dtype=bool)
-            stay[picks] = False
+            stay[with_partners(particle, picks)] = False
             return particle.take(stay), [entry]
         assert halide is not None
         symbols = np.array(particle.symbols, dtype=object)
