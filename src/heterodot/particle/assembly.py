@@ -95,8 +95,8 @@ def build(
     shared : str, optional
         Element of the layer that both crystals share, to choose among the interfaces.
     registry : str
-        ``"lattice"`` takes shift and gap as the interface gives them; ``"coordination"`` looks
-        for those at which cations of the interface are best coordinated
+        ``"lattice"`` takes the shift as the interface gives it; ``"continuity"`` looks for the
+        one at which most ions of each crystal continue the other
         (`heterodot.particle.registry`); ``"auto"`` does so where fewer than three quarters of
         the cations of the sparser crystal coincide.
     passivator : str, optional
@@ -151,9 +151,9 @@ def build(
             if isinstance(interface, Placement)
             else place(relation, interface, strain=strain, shared=shared)
         )
-        if registry == "coordination" or (registry == "auto" and how.registry < 0.75):
+        if registry == "continuity" or (registry == "auto" and how.registry < 0.75):
             progress("finding the registry", 0.1)
-            how = refine(relation, how, capping)
+            how = refine(relation, how)
         body_b = make_body_b(b_crystal, shape_b, size_b, termination_b, how)
         progress("joining", 0.2)
         if positions is not None:

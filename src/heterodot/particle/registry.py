@@ -1,161 +1,202 @@
-"""The rigid shift and gap at which cations of an interface find most of their neighbors.
+"""The rigid shift at which two lattices continue one another best across an interface.
 
 Where the cation nets of two crystals do not lie on one another site by site (three cells of one on
-four of the other), no single shift is right for all ions. The shift and gap are then chosen by
-trying them: a round patch of the interface is joined by the rules of `heterodot.particle.join` at
-each of a grid of shifts, and the one that leaves the cations best coordinated is kept. This is a
-geometric choice to start from; energies (`heterodot relax`) have the last word.
+four of the other), no shift is right for all ions. The one taken is that at which most ions of each
+crystal stand where the other crystal would have an ion of the same sign, and fewest where it would
+have the opposite one: the overlap of both lattices, each ion a Gaussian as wide as an ion may be
+displaced (``SOFTNESS``), signed by its charge and weighted by its distance from the interface
+(``DEPTH``), both as in the registry of `heterodot.epitaxy`. Both lattices are periodic, so the
+overlap is a short Fourier sum over the waves that they share, known over the whole cell of rigid
+shifts at once: it knows nothing of a start, and equivalent spellings of a relation have the same
+best shift.
+
+How far it can be trusted: this is geometry, chosen because it costs a millisecond and needs no
+potential; for nets that coincide it gives the coincidence. Energies (`heterodot relax`) have the
+last word.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.crystal import Crystal
 from heterodot.epitaxy import OrientationRelationship
-from heterodot.particle.crystallite import Crystallite, bonds, carve
-from heterodot.particle.ions import BOND, radii
-from heterodot.particle.join import couple, resolve
-from heterodot.particle.placement import Placement, lattice_step
-from heterodot.particle.shapes import Facet, Shape
+from heterodot.epitaxy.junction import common_waves
+from heterodot.epitaxy.layers import Side, side
+from heterodot.epitaxy.meeting import fitting
+from heterodot.epitaxy.registry import DEPTH, SOFTNESS
+from heterodot.particle.placement import Placement
 
 Array = NDArray[np.float64]
 
-RADIUS = 13.0
-DEPTH = 9.0
-INNER = 8.0
-GRID = (4, 3)
-GAPS = (0.0, 0.7, 1.4)
+# waves beyond this are damped below 1e-4 by the width of the Gaussians, 1/Å
+LONGEST = 3.0 / SOFTNESS
+STEP = 0.3
+# a shift has to continue this share more of the ions than the start
+WORTH = 0.02
+HIGHEST = 1.5
 
-_KEPT: dict[tuple[object, ...], Array] = {}
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Overlap:
+    """How well two lattices continue one another, as a function of the rigid shift of B.
 
-def refine(
-    relation: OrientationRelationship,
-    placement: Placement,
-    capping: tuple[int, float] | None,
-) -> Placement:
-    """Return the placement shifted to where cations of the interface are best coordinated.
-
-    Parameters
+    Attributes
     ----------
-    placement : Placement
-        Start; returned as it is if nothing on the grid is better.
-    capping : (atomic number, charge), optional
-        Halide that may complete coordination.
+    waves : (m, 2) array
+        In-plane wave vectors that both lattices share, 1/Å.
+    dual : (2, 2) array
+        Period of the shift in the plane, rows, Å.
+    period : float
+        Period of the shift along the normal, Å.
+    heights_a, heights_b : (n,) arrays
+        Of the ions from the interface, Å.
+    amplitudes_a, amplitudes_b : (m, n) arrays
+        Signed wave of each ion; damped and doubled for the opposite wave in ``amplitudes_b``.
+    unit : float
+        Overlap of a crystal with itself: the geometric mean of both.
     """
-    key = (
-        relation.label,
-        relation.rotation.tobytes(),
-        relation.crystal_a.cell.tobytes(),
-        relation.crystal_b.cell.tobytes(),
-        placement.shift.tobytes(),
-        placement.matrix.tobytes(),
-        capping,
+
+    waves: Array
+    dual: Array
+    period: float
+    heights_a: Array
+    heights_b: Array
+    amplitudes_a: NDArray[np.complex128]
+    amplitudes_b: NDArray[np.complex128]
+    unit: float
+
+    def spectrum(self, height: float) -> NDArray[np.complex128]:
+        """Return the amplitude of each wave with B raised by ``height``, (m,)."""
+        weight = _weight(self.heights_a[:, None], self.heights_b[None, :] + height)
+        inner = self.amplitudes_a @ weight
+        return np.asarray((inner * self.amplitudes_b).sum(axis=1)) / self.unit
+
+    def at(self, shift: Array) -> float:
+        """Return the overlap at a shift (x, y, z), Å: 1 for a crystal that goes on."""
+        phase = np.exp(1j * (self.waves @ shift[:2]))
+        return float((self.spectrum(float(shift[2])) * phase).real.sum())
+
+    def best(self) -> tuple[Array, float]:
+        """Return the shift of largest overlap, (3,) Å, and the overlap there.
+
+        No shift is the answer where none is better by more than ``WORTH``: the start, one cation
+        on another, is then as good and has the symmetry.
+        """
+        numbers = [max(int(np.ceil(x / STEP)), 2) for x in np.linalg.norm(self.dual, axis=1)]
+        flat = (np.array(list(np.ndindex(*numbers))) / numbers) @ self.dual
+        top = min(self.period / 2, HIGHEST)
+        n = max(int(np.ceil(top / STEP)), 1)
+        heights = np.arange(-n, n + 1) * (top / n)
+        spectra = np.stack([self.spectrum(float(z)) for z in heights], axis=1)
+        phases = np.exp(1j * flat @ self.waves.T)
+        values = phases.real @ spectra.real - phases.imag @ spectra.imag
+        # of equal shifts the one that comes first on the grid, whatever the last digits say
+        row, column = divmod(int(np.argmax(np.round(values, 6))), len(heights))
+        shift = self._climb(np.append(flat[row], heights[column]), top)
+        here, found = self.at(np.zeros(3)), self.at(shift)
+        if found < here + WORTH:
+            return np.zeros(3), here
+        return np.append(_nearest(shift[:2], self.dual), shift[2]), found
+
+    def _climb(self, shift: Array, top: float) -> Array:
+        """Return the top nearest to a shift: Newton in the plane, a parabola along the normal."""
+        for _ in range(4):
+            phase = self.spectrum(float(shift[2])) * np.exp(1j * (self.waves @ shift[:2]))
+            slope = -(self.waves * phase.imag[:, None]).sum(0)
+            bend = -(self.waves[:, :, None] * self.waves[:, None, :] * phase.real[:, None, None])
+            hessian = bend.sum(0)
+            if np.linalg.eigvalsh(hessian).max() < -1e-6:
+                step = -np.linalg.solve(hessian, slope)
+                shift = shift + np.append(step * min(1.0, STEP / np.linalg.norm(step)), 0.0) if (
+                    np.linalg.norm(step) > 1e-9
+                ) else shift
+            low, mid, high = (self.at(shift + np.array([0, 0, d])) for d in (-0.05, 0.0, 0.05))
+            if low + high < 2 * mid:
+                move = 0.025 * (high - low) / (2 * mid - low - high)
+                move = float(np.clip(move, -STEP / 2, STEP / 2))
+                shift = shift + np.array([0.0, 0.0, move])
+            shift[2] = float(np.clip(shift[2], -top, top))
+        return shift
+
+
+def overlap(relation: OrientationRelationship, placement: Placement) -> Overlap:
+    """Return the overlap of both lattices around the anchor of a placement."""
+    a, b = side(relation, "a"), side(relation, "b")
+    cell = a.cell @ a.mesh.flat
+    waves, dual = common_waves(cell, a.cell, b.cell, LONGEST)
+    deform = fitting(a, b)
+    own = np.linalg.solve(placement.matrix, placement.anchor - placement.shift)
+    points_a, heights_a, signs_a = _ions(a, placement.anchor, np.eye(2))
+    points_b, heights_b, signs_b = _ions(b, own, deform)
+    damp = np.exp(-(SOFTNESS**2) * (waves**2).sum(1))
+    damp = damp * np.where(np.abs(waves).max(axis=1) > 1e-9, 2.0, 1.0)
+    period_b = b.period
+    found = Overlap(
+        waves,
+        dual,
+        period_b,
+        heights_a,
+        heights_b,
+        np.exp(-1j * waves @ points_a.T) * signs_a / a.mesh.area,
+        damp[:, None] * np.exp(1j * waves @ points_b.T) * signs_b / b.mesh.area,
+        1.0,
     )
-    if key not in _KEPT:
-        _KEPT[key] = _search(relation, placement, capping)
-    return _shifted(placement, _KEPT[key])
+    one = _itself(points_a, heights_a, signs_a, a.mesh.flat)
+    two = _itself(points_b, heights_b, signs_b, b.mesh.flat @ deform.T)
+    return dataclasses.replace(found, unit=float(np.sqrt(one * two)))
 
 
-def _search(
-    relation: OrientationRelationship,
-    placement: Placement,
-    capping: tuple[int, float] | None,
-) -> Array:
-    mesh = (relation.mesh_b @ relation.crystal_b.cell) @ placement.matrix.T
-    normal = placement.normal
-    best, best_score = np.zeros(3), -np.inf
-    for gap in GAPS:
-        for i in range(GRID[0]):
-            for j in range(GRID[1]):
-                step = mesh[0] * i / GRID[0] + mesh[1] * j / GRID[1] + gap * normal
-                found = score(relation, _shifted(placement, step), capping)
-                if found > best_score + 1e-9:
-                    best, best_score = step, found
-    return np.asarray(best, dtype=float)
+def refine(relation: OrientationRelationship, placement: Placement) -> Placement:
+    """Return the placement shifted to where both lattices continue one another best."""
+    shift, _ = overlap(relation, placement).best()
+    x = relation.crystal_a.direction(relation.direction_a)
+    x = x / np.linalg.norm(x)
+    axes = np.array([x, np.cross(relation.normal, x), relation.normal])
+    return dataclasses.replace(placement, shift=placement.shift + shift @ axes)
 
 
-def _shifted(placement: Placement, step: Array) -> Placement:
-    import dataclasses
-
-    return dataclasses.replace(placement, shift=placement.shift + step)
-
-
-def score(
-    relation: OrientationRelationship,
-    placement: Placement,
-    capping: tuple[int, float] | None,
-) -> float:
-    """Return how well the cations of a patch of interface are coordinated.
-
-    It is the mean over the cations that bond across, away from the rim of the patch, of the
-    share of their neighbors that they have (surplus counts against), plus a tenth of the
-    share of cations that both crystals have in common.
-    """
-    a, b = patch(relation.crystal_a, relation.crystal_b, placement)
-    made = resolve(a, b, capping)
-    couple([a, b])
-    shares: list[float] = []
-    for block in (a, b):
-        flat = block.filled()
-        charge = block.charges(flat)
-        offset = block.positions(flat) - placement.anchor
-        lateral = offset - np.outer(offset @ placement.normal, placement.normal)
-        pick = (charge > 1.5) & (np.linalg.norm(lateral, axis=1) < INNER) & (block.cross[flat] > 0)
-        shares += _shares([a, b], block, flat[pick])
-    if len(shares) < 3:
-        return -1.0
-    return float(np.mean(shares) + 0.1 * min(made["shared"] / max(len(shares), 1), 1.0))
+def _weight(heights_a: Array, heights_b: Array) -> Array:
+    """Weight of pairs of ions by their difference in height and their distance from the plane."""
+    middle = 0.5 * (heights_a + heights_b)
+    apart = heights_a - heights_b
+    return np.asarray(np.exp(-((apart / (2 * SOFTNESS)) ** 2) - 0.5 * (middle / DEPTH) ** 2))
 
 
-def patch(
-    crystal_a: Crystal, crystal_b: Crystal, placement: Placement
-) -> tuple[Crystallite, Crystallite]:
-    """Return round slabs of both crystals that meet at the anchor of a placement."""
-    normal = placement.normal
-    inverse = np.linalg.inv(placement.matrix)
-    height = placement.level - float(placement.anchor @ normal)
-    center = placement.anchor + height * normal
-    slab_a = Shape(
-        "patch",
-        (Facet(normal, 0.3), Facet(-normal, DEPTH)),
-        cylinder=(normal, RADIUS),
-    )
-    up = normal @ placement.matrix
-    up = up / np.linalg.norm(up)
-    # B's own layers stand where its shift puts them: its plane is looked for from the anchor up
-    slab_b = Shape("patch", (Facet(up, DEPTH), Facet(-up, 0.3)), cylinder=(up, RADIUS))
-    center_b = inverse @ (center + placement.gap * normal - placement.shift)
-    a = carve(crystal_a, slab_a, center)
-    b = carve(crystal_b, slab_b, center_b, rotation=placement.matrix, shift=placement.shift)
-    return a, b
+def _ions(view: Side, anchor: Array, deform: Array) -> tuple[Array, Array, Array]:
+    """Ions of one primitive mesh near the interface: in-plane, height, sign of charge."""
+    reach = 3.0 * DEPTH + HIGHEST
+    local = anchor @ view.mesh.frame
+    heights = view.stack.heights - local[2]
+    turns = int(np.ceil((reach + np.abs(heights).max()) / view.period))
+    points, levels, signs = [], [], []
+    for n in range(-turns, turns + 1):
+        h = heights + n * view.period
+        keep = np.abs(h) < reach
+        flat = (view.stack.flat[keep] + n * view.stack.drift) @ view.mesh.flat - local[:2]
+        points.append(flat @ deform.T)
+        levels.append(h[keep])
+        signs.append(view.sites.signs[keep])
+    return np.concatenate(points), np.concatenate(levels), np.concatenate(signs).astype(float)
 
 
-def _shares(blocks: list[Crystallite], block: Crystallite, flat: NDArray[np.int64]) -> list[float]:
-    from scipy.spatial import cKDTree
-
-    points = np.concatenate([k.positions(k.filled()) for k in blocks])
-    charges = np.concatenate([k.charges(k.filled()) for k in blocks])
-    sizes = np.concatenate(
-        [radii(k.flat[k.filled()].astype(np.int64), k.charges(k.filled())) for k in blocks]
-    )
-    if len(flat) == 0:
-        return []
-    own = block.positions(flat)
-    size = radii(block.flat[flat].astype(np.int64), block.charges(flat))
-    tree = cKDTree(points)
-    full = bonds(block.crystal).coordination[block.site(flat)]
-    found = []
-    for point, radius, wanted in zip(own, size, full, strict=True):
-        near = np.array(tree.query_ball_point(point, 5.0))
-        d = np.linalg.norm(points[near] - point, axis=1)
-        n = int(((charges[near] < 0) & (d < BOND * (radius + sizes[near]))).sum())
-        found.append(1.0 - abs(n - wanted) / wanted - (0.2 if n != wanted else 0.0))
-    return found
+def _itself(points: Array, heights: Array, signs: Array, mesh: Array) -> float:
+    """Overlap of a lattice with itself where it stands."""
+    one = np.eye(2, dtype=np.int64)
+    waves, _ = common_waves(mesh, one, one, LONGEST)
+    damp = np.exp(-(SOFTNESS**2) * (waves**2).sum(1))
+    damp = damp * np.where(np.abs(waves).max(axis=1) > 1e-9, 2.0, 1.0)
+    wave = np.exp(1j * waves @ points.T) * signs
+    weight = _weight(heights[:, None], heights[None, :])
+    area = abs(float(np.linalg.det(mesh)))
+    return float((damp * ((wave.conj() @ weight) * wave).sum(1).real).sum()) / area**2
 
 
-def period(crystal: Crystal, normal: Array) -> float:
-    """Return the distance of lattice planes along a normal, Å."""
-    return float(lattice_step(crystal, normal) @ normal)
+def _nearest(point: Array, mesh: Array) -> Array:
+    """The shortest of the vectors that differ from a point by those of a mesh, (2,)."""
+    base = np.rint(point @ np.linalg.inv(mesh)) @ mesh
+    around = np.array([(i, j) for i in (0, -1, 1) for j in (0, -1, 1)]) @ mesh
+    left = point - base - around
+    return np.asarray(left[np.argmin(np.round(np.linalg.norm(left, axis=1), 6))])
