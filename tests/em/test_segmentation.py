@@ -7,7 +7,8 @@ import pytest
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.probes.segmentation import binomial, flatten, otsu, pixel_noise, segment
-from heterodot.probes.segmentation_outline import circle, hills, rectangle
+from heterodot.probes.segmentation.shapes import circle, rectangle
+from heterodot.probes.segmentation.split import hills
 
 from .fields import field, matched
 
