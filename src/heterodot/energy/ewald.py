@@ -6,6 +6,7 @@ Ewald, Ann. Phys. 369, 253 (1921); stress as in Nose and Klein, Mol. Phys. 50, 1
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,6 @@ def ewald(
     >>> round(float(-e / coulomb_constant()), 7)
     1.7475646
     """
-    from ase.neighborlist import primitive_neighbor_list
     from scipy.special import erfc
 
     if abs(charges.sum()) > 1e-6 * max(1.0, np.abs(charges).max()):
@@ -88,9 +88,7 @@ def ewald(
     if reach is None:
         reach = float(np.clip(depth / np.sqrt(np.pi) * (volume**2 / n) ** (1 / 6), 4.0, 14.0))
     alpha = depth / reach
-    i, j, d, r = primitive_neighbor_list(
-        "ijDd", (True, True, True), cell, positions, reach, use_scaled_positions=False
-    )
+    i, j, d, r = near_pairs(cell, positions, reach)
     qq = charges[i] * charges[j]
     screened = erfc(alpha * r) / r
     slope = -(screened + 2 * alpha / np.sqrt(np.pi) * np.exp(-((alpha * r) ** 2))) / r
@@ -118,6 +116,39 @@ def ewald(
     factor = coulomb_constant()
     scaled: NDArray[np.float64] = forces * factor
     return energy * factor, scaled, virial / volume * factor
+
+
+def near_pairs(
+    cell: NDArray[np.float64], positions: NDArray[np.float64], reach: float
+) -> tuple[NDArray[Any], ...]:
+    """Return i, j, vectors from i to j and distances of all pairs within reach of a crystal.
+
+    Every pair of images is listed from both ends, (m,), (m,), (m, 3) and (m,) arrays, Å.
+
+    Examples
+    --------
+    >>> i, j, d, r = near_pairs(np.eye(3), np.zeros((1, 3)), 1.1)
+    >>> len(i), bool((r == 1).all())
+    (6, True)
+    """
+    n = len(positions)
+    heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)  # between faces of the cell, Å
+    scaled = positions @ np.linalg.inv(cell)
+    layers = np.ceil(reach / heights + np.ptp(scaled, axis=0)).astype(int)
+    if n * n * int(np.prod(2 * layers + 1)) > 200_000:
+        from ase.neighborlist import primitive_neighbor_list
+
+        found = primitive_neighbor_list(
+            "ijDd", (True, True, True), cell, positions, reach, use_scaled_positions=False
+        )
+        return tuple(found)
+    # a small cell: every image at once costs less than a list of bins
+    axes = [np.arange(-m, m + 1) for m in layers]
+    images = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    d = (positions[None, :, None] - positions[:, None, None]) + images
+    r2 = np.einsum("ijkx,ijkx->ijk", d, d)
+    i, j, k = np.nonzero((r2 < reach**2) & (r2 > 1e-12))
+    return i, j, d[i, j, k], np.sqrt(r2[i, j, k])
 
 
 def gather(index: NDArray[np.int64], vectors: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
-from heterodot.energy.ewald import ewald, gather
-from heterodot.energy.potential import OFF, IonicPotential, _born_mayer
-from heterodot.errors import InputError, NotFoundError
+from heterodot.energy.ewald import ewald, near_pairs
+from heterodot.energy.potential import OFF, IonicPotential
+from heterodot.energy.shells import Shells, shells_of, strains, voigt
+from heterodot.errors import InputError, MissingValueError, NotFoundError
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -69,10 +70,11 @@ def ion_radius(element: str, charge: float) -> float:
 
 @dataclass
 class _Bulk:
-    """One crystal prepared for the fit: what does not depend on the repulsion, and its pairs."""
+    """One crystal prepared for the fit: what does not depend on the repulsion, and its shells."""
 
     crystal: Crystal
-    pairs: tuple[NDArray[Any], ...]
+    met: set[tuple[str, str]]
+    shells: Shells
     coulomb_forces: NDArray[np.float64]
     coulomb_stress: NDArray[np.float64]
     coulomb_response: tuple[NDArray[np.float64], ...] | None
@@ -115,17 +117,43 @@ def fit_potential(
     >>> bool(abs(potential.quality["PbS"]["stress"]) < 0.05)
     True
     """
-    from scipy.optimize import least_squares
-
     if not crystals:
         raise InputError("no crystal is given", place="fit_potential")
     if not 0 < charge_scale <= 1:
         raise InputError(f"charge_scale {charge_scale:g} is not in (0, 1]", place="fit_potential")
+    key = (
+        *[_content(crystal) for crystal in crystals],
+        tuple(sorted((ions or {}).items())),
+        charge_scale,
+    )
+    if key not in _FITTED:
+        if len(_FITTED) >= 64:
+            _FITTED.pop(next(iter(_FITTED)))
+        _FITTED[key] = _fit(crystals, ions or {}, charge_scale)
+    return _FITTED[key]
+
+
+_FITTED: dict[tuple[Any, ...], IonicPotential] = {}
+"""Potentials fitted in this process: the same crystals give the same potential again."""
+
+
+def _content(crystal: Crystal) -> tuple[Any, ...]:
+    """Return everything of a crystal that the fit depends on, hashable."""
+    targets = _known_elastic(crystal)
+    arrays = (crystal.cell, crystal.numbers, crystal.scaled, crystal.require_charges())
+    return (crystal.name, *[a.tobytes() for a in arrays], tuple(sorted(targets.items())))
+
+
+def _fit(
+    crystals: tuple[Crystal, ...], ions: Mapping[str, float], charge_scale: float
+) -> IonicPotential:
+    from scipy.optimize import least_squares
+
     notes: list[str] = []
-    charges = _charges(crystals, ions or {}, notes)
-    bulks = [_prepare(crystal, charge_scale) for crystal in _distinct(crystals)]
+    charges = _charges(crystals, ions, notes)
     elements = sorted(charges)
-    met = sorted({pair for bulk in bulks for pair in _met(bulk)})
+    bulks = [_prepare(crystal, charge_scale, elements) for crystal in _distinct(crystals)]
+    met = sorted({pair for bulk in bulks for pair in bulk.met})
     start = np.array([ion_radius(e, charges[e]) for e in elements])
     model = _Model(elements, met, start)
     solution = least_squares(
@@ -144,7 +172,7 @@ def fit_potential(
         for m, a in enumerate(elements)
         for n, b in enumerate(elements)
     }
-    quality = {bulk.crystal.name: _quality(bulk, model, contact, rho) for bulk in bulks}
+    quality = {bulk.crystal.name: _quality(bulk, contact, rho) for bulk in bulks}
     for name, values in quality.items():
         if values["stress"] > 1.0 or values["force"] > 1.5:
             raise NotFoundError(
@@ -183,7 +211,7 @@ def potential_for(atoms: Atoms, *crystals: Crystal) -> IonicPotential:
     extra: dict[str, float] = {}
     for element in sorted(set(symbols.tolist()) - known):
         if element in ("H", "C", "N", "P") or charges is None:
-            raise InputError(
+            raise MissingValueError(
                 f"the ionic potential has no parameters for {element}",
                 place=atoms.get_chemical_formula(),
                 remedy="relax the particle before ligands are attached, or take another engine",
@@ -262,15 +290,11 @@ def _charges(
     return {symbol: float(np.mean(sorted(states))) for symbol, states in seen.items()}
 
 
-def _prepare(crystal: Crystal, scale: float) -> _Bulk:
-    from ase.neighborlist import primitive_neighbor_list
-
+def _prepare(crystal: Crystal, scale: float, elements: list[str]) -> _Bulk:
     small = crystal.primitive()
     if len(small) < len(crystal):
         crystal = small
-    i, j, d, r = primitive_neighbor_list(
-        "ijDd", (True, True, True), crystal.cell, crystal.positions, OFF
-    )
+    i, j, d, r = near_pairs(crystal.cell, crystal.positions, OFF)
     if len(r) and r.min() < 0.8:
         raise InputError(
             f"two atoms are {r.min():.2f} Å apart", place=crystal.name, remedy="check the sites"
@@ -279,14 +303,14 @@ def _prepare(crystal: Crystal, scale: float) -> _Bulk:
     _, forces, stress = ewald(crystal.cell, crystal.positions, q)
     targets = _known_elastic(crystal)
     response = _coulomb_response(crystal, q) if targets else None
-    return _Bulk(crystal, (i, j, d, r), forces, stress, response, targets)
+    shells = shells_of(crystal, (i, j, d, r), elements, response=bool(targets))
+    return _Bulk(crystal, _met(crystal, i, j), shells, forces, stress, response, targets)
 
 
-def _met(bulk: _Bulk) -> set[tuple[str, str]]:
+def _met(crystal: Crystal, i: NDArray[Any], j: NDArray[Any]) -> set[tuple[str, str]]:
     """Pairs of unlike charge that touch in the crystal."""
-    i, j, _, _ = bulk.pairs
-    symbols = np.array(bulk.crystal.symbols)
-    charges = bulk.crystal.require_charges()
+    symbols = np.array(crystal.symbols)
+    charges = crystal.require_charges()
     opposite = charges[i] * charges[j] < 0
     found = set()
     for a, b in {
@@ -296,40 +320,17 @@ def _met(bulk: _Bulk) -> set[tuple[str, str]]:
     return found
 
 
-def _short(
-    bulk: _Bulk, model: _Model, contact: NDArray[np.float64], rho: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], ...]:
-    i, j, _, _ = bulk.pairs
-    kind = np.array([model.at[s] for s in bulk.crystal.symbols])
-    return contact[kind[i], kind[j]], rho[kind[i], kind[j]]
-
-
-def _forces_stress(
-    pairs: tuple[NDArray[Any], ...],
-    n: int,
-    volume: float,
-    contact: NDArray[np.float64],
-    rho: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    i, _, d, r = pairs
-    _, slope = _born_mayer(r, contact, rho)
-    pull = (slope / r)[:, None] * d
-    forces = gather(i, pull, n)
-    return forces, 0.5 * pull.T @ d / volume
-
-
 def _residuals(x: NDArray[np.float64], model: _Model, bulks: list[_Bulk]) -> NDArray[np.float64]:
     contact, rho = model.tables(x)
     parts = [x]
     for bulk in bulks:
-        c, s = _short(bulk, model, contact, rho)
         n = len(bulk.crystal)
-        forces, stress = _forces_stress(bulk.pairs, n, bulk.crystal.volume, c, s)
+        forces, stress = bulk.shells.forces_stress(contact, rho)
         total = (stress + bulk.coulomb_stress) * GPA
         parts.append(total[np.triu_indices(3)] / AIM["stress"])
         parts.append((forces + bulk.coulomb_forces).ravel() / AIM["force"] / np.sqrt(n))
         if bulk.targets:
-            found = _elastic(bulk, c, s)
+            found = _elastic(bulk, contact, rho)
             parts.append(
                 np.array(
                     [
@@ -343,31 +344,18 @@ def _residuals(x: NDArray[np.float64], model: _Model, bulks: list[_Bulk]) -> NDA
 
 # -------------------------------------------------------------------- elastic constants
 
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 STEP = 1e-3
-
-
-def _strains() -> NDArray[np.float64]:
-    strains = np.zeros((6, 3, 3))
-    for m, (a, b) in enumerate(VOIGT):
-        strains[m, a, b] += 0.5
-        strains[m, b, a] += 0.5
-    return strains
-
-
-def _voigt(stress: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([stress[a, b] for a, b in VOIGT])
 
 
 def _response(evaluate: Any, n: int, cell: Any, positions: Any) -> tuple[NDArray[np.float64], ...]:
     """Return clamped-ion stiffness (6, 6), force on strain (3n, 6) and Hessian (3n, 3n)."""
     stiffness, coupling = np.zeros((6, 6)), np.zeros((3 * n, 6))
-    for m, strain in enumerate(_strains()):
+    for m, strain in enumerate(strains()):
         ends = []
         for sign in (1, -1):
             deform = np.eye(3) + sign * STEP * strain
             ends.append(evaluate(cell @ deform, positions @ deform))
-        stiffness[:, m] = _voigt(ends[0][1] - ends[1][1]) / (2 * STEP)
+        stiffness[:, m] = voigt(ends[0][1] - ends[1][1]) / (2 * STEP)
         coupling[:, m] = (ends[0][0] - ends[1][0]).ravel() / (2 * STEP)
     hessian = np.zeros((3 * n, 3 * n))
     for k in range(3 * n):
@@ -388,35 +376,6 @@ def _coulomb_response(crystal: Crystal, q: NDArray[np.float64]) -> tuple[NDArray
     return _response(evaluate, len(crystal), crystal.cell, crystal.positions)
 
 
-def _short_response(
-    bulk: _Bulk, contact: NDArray[np.float64], rho: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], ...]:
-    """Second derivatives of the pair sums, in closed form."""
-    i, j, d, r = bulk.pairs
-    n, volume = len(bulk.crystal), bulk.crystal.volume
-    h = 1e-4
-    _, slope = _born_mayer(r, contact, rho)
-    curve = (_born_mayer(r + h, contact, rho)[1] - _born_mayer(r - h, contact, rho)[1]) / (2 * h)
-    unit = d / r[:, None]
-    k = (curve - slope / r)[:, None, None] * unit[:, :, None] * unit[:, None, :]
-    k += (slope / r)[:, None, None] * np.eye(3)
-    hessian = np.zeros((n, 3, n, 3))
-    across = hessian.transpose(0, 2, 1, 3)
-    np.add.at(across, (i, j), -k)
-    np.add.at(across, (i, i), k)
-    strains = _strains()
-    stretched = np.einsum("pb,mbc->mpc", d, strains)
-    df = np.einsum("pab,mpb->mpa", k, stretched)
-    coupling = np.stack([gather(i, df[m], n).ravel() for m in range(6)], axis=1)
-    pull = (slope / r)[:, None] * d
-    dstress = np.einsum("mpa,pb->mab", df, d) + np.einsum("pa,mpb->mab", pull, stretched)
-    base = pull.T @ d
-    for m in range(6):
-        dstress[m] -= base * np.trace(strains[m])
-    stiffness = np.stack([_voigt(0.5 * s / volume) for s in dstress], axis=1)
-    return stiffness, coupling, hessian.reshape(3 * n, 3 * n)
-
-
 def _relaxed(
     parts: tuple[NDArray[np.float64], ...], volume: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -432,7 +391,7 @@ def _elastic(
     bulk: _Bulk, contact: NDArray[np.float64], rho: NDArray[np.float64]
 ) -> dict[str, float]:
     assert bulk.coulomb_response is not None
-    short = _short_response(bulk, contact, rho)
+    short = bulk.shells.response(contact, rho)
     total = tuple(a + b for a, b in zip(bulk.coulomb_response, short, strict=True))
     c, _ = _relaxed(total, bulk.crystal.volume)
     return {
@@ -484,16 +443,15 @@ def _known_elastic(crystal: Crystal) -> dict[str, tuple[float, float]]:
 
 
 def _quality(
-    bulk: _Bulk, model: _Model, contact: NDArray[np.float64], rho: NDArray[np.float64]
+    bulk: _Bulk, contact: NDArray[np.float64], rho: NDArray[np.float64]
 ) -> dict[str, float]:
-    c, s = _short(bulk, model, contact, rho)
-    forces, stress = _forces_stress(bulk.pairs, len(bulk.crystal), bulk.crystal.volume, c, s)
+    forces, stress = bulk.shells.forces_stress(contact, rho)
     quality = {
         "stress": float(np.abs((stress + bulk.coulomb_stress) * GPA).max()),
         "force": float(np.linalg.norm(forces + bulk.coulomb_forces, axis=1).max()),
     }
     if bulk.targets:
-        found = _elastic(bulk, c, s)
+        found = _elastic(bulk, contact, rho)
         for key, (value, _) in bulk.targets.items():
             quality[f"{key}_fitted"] = found[key]
             quality[f"{key}_given"] = value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from heterodot.energy.ewald import coulomb_constant, ewald, gather
+from heterodot.energy.ewald import coulomb_constant, ewald, gather, near_pairs
 from heterodot.errors import InputError
 
 if TYPE_CHECKING:
@@ -271,13 +271,11 @@ class IonicPotential:
 
         The stress is positive under tension, as in ASE.
         """
-        from ase.neighborlist import primitive_neighbor_list
-
         kind, contact, rho = self.tables(species)
         q = self.charge_array(species, charges) * self.charge_scale
         positions = np.asarray(positions, dtype=float)
         energy, forces, stress = ewald(np.asarray(cell, dtype=float), positions, q)
-        i, j, d, r = primitive_neighbor_list("ijDd", (True, True, True), cell, positions, OFF)
+        i, j, d, r = near_pairs(np.asarray(cell, dtype=float), positions, OFF)
         value, slope = _born_mayer(r, contact[kind[i], kind[j]], rho[kind[i], kind[j]])
         pull = (slope / r)[:, None] * d
         forces = forces + gather(i, pull, len(q))
