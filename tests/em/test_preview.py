@@ -1,16 +1,13 @@
-"""The preview against a sum over atoms written out, and the relation of our own dimer."""
+"""The preview against a sum over atoms written out."""
 
 import math
 
 import numpy as np
 import pytest
 
-from heterodot.catalog import crystal
-from heterodot.epitaxy import search
 from heterodot.errors import InputError
 from heterodot.particle import build
-from heterodot.probes.em import EmSetup, find_spots, index, measured_relation, preview
-from heterodot.probes.em.orientation import misorientation
+from heterodot.probes.em import EmSetup, preview
 from heterodot.probes.em.preview import projected
 
 
@@ -32,25 +29,3 @@ def test_thinner_means_fewer_atoms_and_bad_axes_are_refused() -> None:
     assert 0 < thin < len(particle)
     with pytest.raises(InputError):
         EmSetup(zone=(0, 0, 0))
-
-
-def test_relation_of_our_dimer_from_two_zone_axes() -> None:
-    a, b = crystal("CsPbCl3"), crystal("PbS")
-    relation = next(iter(search(a, b)))
-    dimer = build(a, "cube", "3.4 nm", b, "cuboctahedron", "3.0 nm", relation)
-    pairs = []
-    for zone in (relation.direction_a, relation.direction2_a):
-        setup = EmSetup(zone=zone)
-        image = preview(dimer, setup, "potential")
-        seen, _ = projected(dimer, setup)
-        found = []
-        for k, phase in enumerate((a, b)):
-            low, high = seen[dimer.domain == k].min(0) - 7, seen[dimer.domain == k].max(0) + 7
-            region = (low[0], high[0], low[1], high[1])
-            best = index(find_spots(image, region), [a, b])[0]
-            assert best.crystal.name == phase.name
-            found.append(best)
-        pairs.append((found[0], found[1]))
-    measured = measured_relation(pairs, [relation])
-    assert misorientation(measured.rotation, relation.rotation, a, b) < 1.0
-    assert measured.candidates[0][1] < 1.0

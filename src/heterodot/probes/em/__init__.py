@@ -1,29 +1,42 @@
 """Electron microscopy: preview and simulate images, find orientations and strain in them."""
 
 from heterodot.probes.em.gpa import Strain, geometric_phase
+from heterodot.probes.em.grains import Grain, find_grains, from_regions
 from heterodot.probes.em.interface import Line, interface_line
 from heterodot.probes.em.orientation import (
-    Indexing,
+    Candidate,
     MeasuredRelation,
-    index,
+    consistent,
     measured_relation,
-    shared_axes,
 )
+from heterodot.probes.em.patterns import Indexing, index
 from heterodot.probes.em.preview import EmSetup, preview
+from heterodot.probes.em.reading import Reading, domain_pair, not_there, read_domains
 from heterodot.probes.em.spots import Spot, find_spots
+from heterodot.probes.em.tilting import SharedAxis, shared_axes
 
 __all__ = [
+    "Candidate",
     "EmSetup",
+    "Grain",
     "Indexing",
     "Line",
     "MeasuredRelation",
+    "Reading",
+    "SharedAxis",
     "Spot",
     "Strain",
+    "consistent",
+    "domain_pair",
+    "find_grains",
     "find_spots",
+    "from_regions",
     "geometric_phase",
     "index",
     "interface_line",
     "measured_relation",
+    "not_there",
     "preview",
+    "read_domains",
     "shared_axes",
 ]
