@@ -72,6 +72,10 @@ class InputError(HeterodotError):
     """A file, value or name that cannot be used (exit code 3)."""
 
 
+class MissingValueError(InputError):
+    """A physical value that a method needs and nothing provides (exit code 3)."""
+
+
 class OutputError(HeterodotError):
     """A result that could not be written (exit code 3)."""
 

@@ -305,3 +305,40 @@ class TestReport:
             assert f'data-name="{table}"' in opened.dom
         assert "Hybrid" not in opened.dom
         assert "NaN" not in opened.dom.split("<script")[0]
+
+
+def test_an_exchange_in_the_study_file_is_made_before_everything_else(tmp_path: Path) -> None:
+    path = tmp_path / "exchanged.toml"
+    text = SMALL.replace("[energy]", 'exchange = [{ domain = "a", replace = "Br=Cl" }]\n[energy]')
+    path.write_text(text.replace("states = 1", "states = 0"), encoding="utf-8")
+    result = Study.read(path).run(tmp_path / "out")
+    built = Particle.read(result.stages["particle"].path("built.xyz"))
+    symbols = built.atoms.symbols
+    assert built.domains[0].name == "CsPbCl3"
+    assert set(built.domain[symbols == "Br"]) <= {1}  # what caps the sulfide is not its halide
+    assert (symbols == "Cl").sum() > 50
+    assert result.stages["xrd"].summary["bulk"]["a"]["formula"] == "CsPbCl3"
+    assert result.stages["electronic"].summary == {"skipped": "no levels were asked for"}
+    page = result.report.read_text(encoding="utf-8")
+    assert "Levels</h2>" not in page
+    assert "electron density" not in page
+
+
+def test_a_material_without_band_parameters_still_gets_its_page(tmp_path: Path) -> None:
+    from heterodot.catalog import crystal
+    from heterodot.cif import write_cif
+
+    # rock salt that the catalog has no bands of
+    salt = crystal("PbS").atoms
+    salt.symbols[salt.symbols == "Pb"] = "Eu"
+    salt.arrays.pop("charge")
+    write_cif(tmp_path / "EuS.cif", salt, name="EuS")
+    text = SMALL.replace('b = "PbS"', 'b = "EuS.cif"').split("[[compare]]")[0]
+    text += '[[compare]]\npublished = "Livakas2024.C005"\ncomputed = "electronic.type"\n'
+    (tmp_path / "eus.toml").write_text(text, encoding="utf-8")
+    result = Study.read(tmp_path / "eus.toml").run(tmp_path / "out")
+    assert "no levels were computed: " in result.stages["electronic"].summary["skipped"]
+    assert "of EuS" in result.stages["electronic"].summary["skipped"]
+    assert result.comparison[0]["computed"].startswith("not computed (no levels were computed")
+    assert "No levels were computed: " in result.report.read_text(encoding="utf-8")
+    assert (result.out / "xrd.xy").is_file()

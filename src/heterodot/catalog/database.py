@@ -69,15 +69,31 @@ def overlay(folder: str | Path) -> Iterator[None]:
 
 def connection() -> sqlite3.Connection:
     """Return the open, read-only database of the built-in text and the overlays."""
+    folders = _folders()
+    # one connection a process: SQLite's must not be carried across a fork
+    if not folders:
+        return _built_in(os.getpid())
+    return _overlaid(folders, _states(folders), os.getpid())
+
+
+def state() -> str:
+    """Return a hash of all text that queries are answered from, for keys of kept results."""
+    import hashlib
+
+    states = (compiling.digest(data_folder()), *_states(_folders()))
+    return hashlib.sha256(" ".join(states).encode()).hexdigest()
+
+
+def _folders() -> tuple[str, ...]:
     folders = _overlays.get()
     named = os.environ.get("HETERODOT_CATALOG")
     if named and Path(named).is_dir():
         folders = (str(Path(named).resolve()), *folders)
-    # one connection a process: SQLite's must not be carried across a fork
-    if not folders:
-        return _built_in(os.getpid())
-    states = tuple(compiling.digest(Path(folder)) for folder in folders)
-    return _overlaid(folders, states, os.getpid())
+    return folders
+
+
+def _states(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(compiling.digest(Path(folder)) for folder in folders)
 
 
 @functools.lru_cache(maxsize=4)

@@ -63,8 +63,13 @@ def _known(wish: Comparison, place: str) -> Published:
 def _row(wish: Comparison, n: int, done: Done) -> dict[str, Any]:
     place = f"compare.{n}"
     found = _known(wish, place)
+    skipped = done["electronic"].summary.get("skipped")
     try:
-        computed = COMPUTED[wish.computed](wish, done)
+        computed: Value | str = (
+            f"not computed ({skipped})"
+            if skipped and wish.computed.startswith("electronic.")
+            else COMPUTED[wish.computed](wish, done)
+        )
     except InputError as error:
         raise error.at(place=place) from error
     published, what = _published(found, wish, place)

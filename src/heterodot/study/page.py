@@ -24,7 +24,7 @@ HOLE_RAMP = ("#F2F2F2", "#FDBE85", "#D94801", "#7F2704")
 def write_report(result: StudyResult, settings: Settings, text: str) -> Path:
     """Write ``report.html`` into the output folder of a finished study."""
     page = Page(settings.study.title, _lead(result))
-    _summary(page, result)
+    _summary(page, result, settings)
     _particle(page, result)
     _orientations(page, result)
     _levels(page, result)
@@ -45,7 +45,7 @@ def _value(node: Any) -> str:
     return Value.from_json(dict(node)).show() if isinstance(node, dict) else str(node)
 
 
-def _summary(page: Page, result: StudyResult) -> None:
+def _summary(page: Page, result: StudyResult, settings: Settings) -> None:
     summary = {name: stage.summary for name, stage in result.stages.items()}
     report, epitaxy = summary["particle"]["report"], summary["epitaxy"]
     chosen = epitaxy["chosen"]
@@ -56,16 +56,17 @@ def _summary(page: Page, result: StudyResult) -> None:
         ("Mismatch", " / ".join(f"{100 * m:+.2f} %" for m in chosen["mismatch"])),
         ("Coincidence cell", f"{chosen['area']:.1f} Å²"),
         ("Net formal charge", f"{report['charge']['value']:g} e"),
-        ("Alignment", electronic["alignment"]["type"]),
-        ("Lowest transition", _value(lowest_transition(electronic["levels"]))),
     ]
+    if "skipped" not in electronic:
+        items.append(("Alignment", electronic["alignment"]["type"]))
+        items.append(("Lowest transition", _value(lowest_transition(electronic["levels"]))))
     if "mean_displacement" in summary["energy"]:
         items.append(("Mean displacement", _value(summary["energy"]["mean_displacement"])))
         inner = summary["energy"]["internal_displacement"]
         moved = ", ".join(f"{name} {row['mean']:.2f} Å" for name, row in inner.items())
         items.append(("Within each domain", moved))
     page.add(cards(items))
-    for note in _warnings(result):
+    for note in _warnings(result, settings):
         page.warn(note)
 
 
@@ -74,9 +75,11 @@ def lowest_transition(levels: dict[str, Any]) -> Any:
     return levels.get("optical_gap") or levels["gap"]
 
 
-def _warnings(result: StudyResult) -> list[str]:
+def _warnings(result: StudyResult, settings: Settings) -> list[str]:
     notes = []
     energy = result.stages["energy"].summary
+    if settings.energy.steps and not energy["steps"]:
+        notes.append(_sentence(energy["message"]))
     if energy.get("steps") and not energy["converged"]:
         notes.append(
             f"The relaxation did not reach its force limit in {energy['steps']} steps "
@@ -90,9 +93,15 @@ def _warnings(result: StudyResult) -> list[str]:
     for stage in ("epitaxy", "particle", "energy", "electronic", "xrd"):
         summary = result.stages[stage].summary
         notes += [str(n) for n in summary.get("warnings", ())]
-    levels = result.stages["electronic"].summary["levels"]
-    notes += [str(n) for n in levels.get("warnings", ())]
+    electronic = result.stages["electronic"].summary
+    if "skipped" in electronic and settings.electronic.states:
+        notes.append(_sentence(electronic["skipped"]))
+    notes += [str(n) for n in electronic.get("levels", {}).get("warnings", ())]
     return notes
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _particle(page: Page, result: StudyResult) -> None:
@@ -100,25 +109,13 @@ def _particle(page: Page, result: StudyResult) -> None:
 
     built = Particle.read(result.stages["particle"].path("built.xyz"))
     relaxed = Particle.read(result.stages["energy"].path("relaxed.xyz"))
-    density = np.load(result.stages["electronic"].path("density_at_atoms.npy"), allow_pickle=False)
     page.section("Particle")
-    colorings = [
-        (
-            "electron density",
-            density[0],
-            ELECTRON_RAMP,
-            [("most of the electron", ELECTRON_RAMP[-1]), ("none", ELECTRON_RAMP[0])],
-        ),
-        (
-            "hole density",
-            density[1],
-            HOLE_RAMP,
-            [("most of the hole", HOLE_RAMP[-1]), ("none", HOLE_RAMP[0])],
-        ),
-    ]
     normal = np.array(_normal(result))
     page.viewer(
-        [("built", built), ("relaxed", relaxed)], colorings, surfaces=_clouds(result), across=normal
+        [("built", built), ("relaxed", relaxed)],
+        _colorings(result),
+        surfaces=_clouds(result),
+        across=normal,
     )
     report = result.stages["particle"].summary["report"]
     rows = []
@@ -136,10 +133,33 @@ def _particle(page: Page, result: StudyResult) -> None:
     )
 
 
+def _colorings(result: StudyResult) -> list[tuple[str, Any, Any, Any]]:
+    """Return how atoms may be colored by the lowest electron and hole state."""
+    if "skipped" in result.stages["electronic"].summary:
+        return []
+    density = np.load(result.stages["electronic"].path("density_at_atoms.npy"), allow_pickle=False)
+    return [
+        (
+            "electron density",
+            density[0],
+            ELECTRON_RAMP,
+            [("most of the electron", ELECTRON_RAMP[-1]), ("none", ELECTRON_RAMP[0])],
+        ),
+        (
+            "hole density",
+            density[1],
+            HOLE_RAMP,
+            [("most of the hole", HOLE_RAMP[-1]), ("none", HOLE_RAMP[0])],
+        ),
+    ]
+
+
 def _clouds(result: StudyResult) -> list[tuple[str, str, Any, Any]]:
     """Return the surfaces that enclose half of the lowest electron and hole state."""
     from heterodot.report.isosurface import isosurface
 
+    if "skipped" in result.stages["electronic"].summary:
+        return []
     clouds = []
     for carrier, color in (("electron", "#2171B5"), ("hole", "#D94801")):
         path = result.stages["electronic"].path(f"{carrier}_density.npz")
@@ -219,12 +239,16 @@ def _levels(page: Page, result: StudyResult) -> None:
     from heterodot.report.figures_electronic import level_diagram
 
     summary = result.stages["electronic"].summary
+    if "skipped" in summary:
+        return
     page.section("Levels")
     alignment = summary["alignment"]
     page.text(f"Alignment: {alignment['type']}; {alignment['reason']}. {alignment['rules']}")
     pair = alignment.get("pair_type")
     if pair and pair != alignment["type"]:
         page.text(f"Once electron and hole attract each other the pair is {pair}.")
+    if "robustness" in summary:
+        page.text(f"How firm that is: {summary['robustness']['said']}.")
     for offset in alignment["offsets"]:
         page.text(
             f"Bulk offsets of {offset['second']} from {offset['first']}: conduction "
@@ -374,17 +398,9 @@ def _sources(page: Page, result: StudyResult, settings: Settings, text: str) -> 
             name="crystals",
         )
     )
-    levels = result.stages["electronic"].summary["levels"]
-    rows = [
-        [domain["phase"], p["quantity"], _value(p), p["source"]]
-        for domain in levels["domains"]
-        for p in domain["parameters"]
-    ]
-    rows += [
-        [levels["medium"]["name"], p["quantity"], _value(p), p["source"]]
-        for p in levels["medium"]["parameters"]
-    ]
-    page.add(table(["phase", "quantity", "value", "source"], rows, name="values"))
+    levels = result.stages["electronic"].summary.get("levels")
+    if levels is not None:
+        page.add(table(["phase", "quantity", "value", "source"], _values(levels), name="values"))
     provenance = result.provenance
     seconds = provenance["seconds"]
     page.text(
@@ -405,3 +421,16 @@ def _sources(page: Page, result: StudyResult, settings: Settings, text: str) -> 
     page.add(f"<h3>The same in Python</h3>{code(python, 'study-python')}")
     line = f"heterodot run {name} --out {result.out.name}"
     page.add(f"<h3>The same on the command line</h3>{code(line, 'study-cli')}")
+
+
+def _values(levels: dict[str, Any]) -> list[list[str]]:
+    """Return the rows of the physical values that the levels rest on."""
+    rows = [
+        [domain["phase"], p["quantity"], _value(p), p["source"]]
+        for domain in levels["domains"]
+        for p in domain["parameters"]
+    ]
+    return rows + [
+        [levels["medium"]["name"], p["quantity"], _value(p), p["source"]]
+        for p in levels["medium"]["parameters"]
+    ]

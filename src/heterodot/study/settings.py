@@ -125,6 +125,22 @@ class Relation(Part):
     direction_b: Indices | None = None
 
 
+class Exchange(Part):
+    """Ions of one domain for others, after the particle was built."""
+
+    domain: str = Field(description="'a', 'b', or the domain's name.")
+    replace: str = Field(description="What for what: 'Cl=Br', 'Pb=2Cu', 'Pb=Cd'.")
+    fraction: Fraction = Field(1.0, gt=0, le=1, description="Share of the ions.")
+    order: Literal["random", "ordered", "graded"] = Field(
+        "random", description="Which ions go first."
+    )
+    depth: Angstrom = Field(10.0, description="Width of a graded front, Å.")
+    keep_layers: int = Field(0, ge=0, le=20, description="Cation layers kept at the interface.")
+    product: str | None = Field(
+        None, description="Crystal of the product, where the catalog has several: name or CIF."
+    )
+
+
 class ParticleSettings(Part):
     """Shapes, sizes and the relation to build at; the keys of ``heterodot build``."""
 
@@ -145,6 +161,7 @@ class ParticleSettings(Part):
     inside: int | None = Field(None, ge=1, description="Put this many B inside A.")
     overhang: bool = Field(False, description="Let B be wider than the facet (mushroom).")
     passivator: str | None = Field(None, description="Halide that may cap surfaces.")
+    exchange: tuple[Exchange, ...] = Field((), description="Exchanges, in this order.")
 
 
 class Energy(Part):
@@ -157,7 +174,7 @@ class Energy(Part):
 class Electronic(Part):
     """Effective-mass levels on the particle's own shape."""
 
-    states: int = Field(3, ge=1, le=40, description="Electron and hole states.")
+    states: int = Field(3, ge=0, le=40, description="Electron and hole states; 0 for none.")
     spacing: Angstrom | None = Field(None, description="Grid spacing, Å (chosen if left out).")
     coulomb: bool = Field(True, description="Include the electron-hole attraction.")
     materials: dict[str, dict[str, float]] = Field(

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodot.catalog.database import state
 from heterodot.crystal import Crystal
 from heterodot.documents import plain
-from heterodot.errors import NotFoundError
+from heterodot.errors import MissingValueError, NotFoundError
 from heterodot.files import read_text, write_text
 from heterodot.progress import Progress
 from heterodot.study.store import StageResult
@@ -26,7 +27,7 @@ from heterodot.study.store import StageResult
 if TYPE_CHECKING:
     from heterodot.epitaxy import OrientationRelationship, Search
     from heterodot.particle import Particle
-    from heterodot.study.settings import Relation, Settings
+    from heterodot.study.settings import Exchange, Relation, Settings
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Job:
         For ``"a"`` and ``"b"``: which catalog phase or file (with hash) was taken.
     earlier : mapping of stage name to StageResult
     progress : Progress
+    base : Path
+        Folder of the study file, where relative paths in it start.
     """
 
     folder: Path
@@ -52,6 +55,12 @@ class Job:
     taken: Mapping[str, Any]
     earlier: Mapping[str, StageResult]
     progress: Progress
+    base: Path = Path(".")
+
+    def crystals(self) -> tuple[Crystal, Crystal]:
+        """Return the crystals of both domains as built: after an exchange, those of its product."""
+        found = self.particle("built").domains
+        return found[0].crystal or self.crystal_a, found[1].crystal or self.crystal_b
 
     def particle(self, which: str) -> Particle:
         """Return the particle as built or as relaxed."""
@@ -203,9 +212,30 @@ def particle(job: Job) -> Mapping[str, Any]:
         seed=job.settings.study.seed,
         progress=job.progress,
     )
+    for change in wish.exchange:
+        built = _exchanged(built, change, job)
     built.write(job.folder / "built.xyz")
     write_cif(job.folder / "built.cif", built.atoms, name=built.formula)
     return {"report": report(built), "history": list(built.history)}
+
+
+def _exchanged(built: Particle, wish: Exchange, job: Job) -> Particle:
+    """Return the particle after one exchange of the study file."""
+    from heterodot.catalog import crystal_or_file
+    from heterodot.particle.exchange import exchange
+
+    places: dict[str, int | str] = {"a": 0, "b": 1}
+    return exchange(
+        built,
+        places.get(wish.domain.lower(), wish.domain),
+        wish.replace,
+        fraction=wish.fraction,
+        order=wish.order,
+        depth=wish.depth,
+        keep_layers=wish.keep_layers,
+        product=crystal_or_file(wish.product, base=job.base)[0] if wish.product else None,
+        seed=job.settings.study.seed,
+    )
 
 
 def _interface(relation: OrientationRelationship, shared: str | None) -> Any:
@@ -234,7 +264,11 @@ def energy(job: Job) -> Mapping[str, Any]:
     if wish.steps == 0:
         built.write(job.folder / "relaxed.xyz")
         return {"steps": 0, "converged": False, "message": "no relaxation was asked for"}
-    potential = potential_for(built.atoms, job.crystal_a, job.crystal_b)
+    try:
+        potential = potential_for(built.atoms, *job.crystals())
+    except MissingValueError as error:
+        built.write(job.folder / "relaxed.xyz")
+        return {"steps": 0, "converged": False, "message": f"not relaxed: {error}"}
     done = relax(built.atoms, potential, fmax=wish.fmax, steps=wish.steps, progress=job.progress)
     relaxed = built.replace(
         {"step": "relax", "potential": "ionic", "steps": done.steps, "fmax": wish.fmax},
@@ -265,21 +299,31 @@ def energy(job: Job) -> Mapping[str, Any]:
 
 def electronic(job: Job) -> Mapping[str, Any]:
     """Compute electron and hole levels on the particle's shape and the type of alignment."""
-    from heterodot.electronic import alignment, levels
+    from heterodot.electronic import alignment, levels, robustness
 
     wish = job.settings.electronic
+    if wish.states == 0:
+        return {"skipped": "no levels were asked for"}
     body = job.particle("built")
-    found = levels(
-        body,
-        states=wish.states,
-        spacing=wish.spacing,
-        coulomb=wish.coulomb,
-        materials=wish.materials or None,
-        seed=job.settings.study.seed,
-        progress=job.progress,
-    )
+    try:
+        found = levels(
+            body,
+            states=wish.states,
+            spacing=wish.spacing,
+            coulomb=wish.coulomb,
+            materials=wish.materials or None,
+            seed=job.settings.study.seed,
+            progress=job.progress,
+        )
+    except MissingValueError as error:
+        # the particle, its pattern and the page are worth having all the same
+        return {"skipped": f"no levels were computed: {error}"}
     kind = alignment(found)
     document = plain({"levels": found.to_json(), "alignment": kind.to_json()})
+    if len(found.domains) > 1:
+        job.progress("band offsets varied", 0.9)
+        firm = robustness(found)
+        document["robustness"] = plain({**firm.to_json(), "said": str(firm)})
     write_text(job.folder / "levels.json", json.dumps(document, indent=1))
     densities = np.stack(
         [at_atoms(found, carrier, body.positions) for carrier in ("electron", "hole")]
@@ -321,13 +365,13 @@ def xrd(job: Job) -> Mapping[str, Any]:
     pattern.write(job.folder / "xrd.nc")
     write_text(job.folder / "xrd.xy", _xy(pattern))
     patterns: list[str] = [wish.structure]
-    if job.settings.energy.steps > 0:
+    if job.earlier["energy"].summary["steps"] > 0:
         other = "built" if wish.structure == "relaxed" else "relaxed"
         beside = simulate(job.particle(other), setup, progress=job.progress)
         write_text(job.folder / f"xrd_{other}.xy", _xy(beside))
         patterns.append(other)
     bulk = {}
-    for key, crystal in (("a", job.crystal_a), ("b", job.crystal_b)):
+    for key, crystal in zip("ab", job.crystals(), strict=True):
         bulk[key] = {
             "formula": crystal.formula,
             "sticks": sticks(crystal, setup).records(),
@@ -360,22 +404,22 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "particle",
-        1,
+        2,
         ("epitaxy",),
         lambda s: {"particle": s.particle.model_dump(), "seed": s.study.seed},
         particle,
     ),
-    Stage("energy", 1, ("particle",), lambda s: s.energy.model_dump(), energy),
+    Stage("energy", 2, ("particle",), lambda s: s.energy.model_dump(), energy),
     Stage(
         "electronic",
-        1,
+        2,
         ("particle",),
-        lambda s: {**s.electronic.model_dump(), "seed": s.study.seed},
+        lambda s: {**s.electronic.model_dump(), "seed": s.study.seed, "catalog": state()},
         electronic,
     ),
     Stage(
         "xrd",
-        1,
+        2,
         ("particle", "energy"),
         lambda s: None if s.probes.xrd is None else s.probes.xrd.model_dump(),
         xrd,

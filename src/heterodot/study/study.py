@@ -163,7 +163,16 @@ class Study:
 
             def work(place: Path, stage: Stage = stage, advance: Progress = advance) -> Any:
                 return stage.work(
-                    Job(place, self.settings, crystals["a"], crystals["b"], taken, done, advance)
+                    Job(
+                        place,
+                        self.settings,
+                        crystals["a"],
+                        crystals["b"],
+                        taken,
+                        done,
+                        advance,
+                        self.path.parent,
+                    )
                 )
 
             done[stage.name] = store.make(stage.name, key, work)
