@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.catalog import lookup
-from heterodot.errors import InputError, NotFoundError
+from heterodot.errors import InputError, MissingValueError, NotFoundError
 from heterodot.units import Value
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class _Reader:
     def require(self, quantity: str, *, prefer: str = "") -> Value:
         value = self.optional(quantity, prefer=prefer)
         if value is None:
-            raise InputError(
+            raise MissingValueError(
                 f"the catalog has no {quantity} of {self.phase}",
                 place="band parameters",
                 remedy=f"add a record of phase {self.formula} and quantity {quantity} to a catalog "
