@@ -334,8 +334,11 @@ def first_guess(well: Well, count: int, seed: int) -> Array:
     order = np.argsort([band.edge for band in well.bands])
     found = [root * grid.shares[k] for k in order]
     found += [root * grid.shares[order[0]] * place[axis] for axis in range(3)]
+    # waves as short as the count asks for: longer ones alone would soon depend on each other
+    steep = max(3.0, 1.5 * count ** (1 / 3))
     while len(found) < count:
-        found.append(root * np.cos(3 * generator.normal(size=3) @ place))
+        wave = steep * generator.normal(size=3) @ place
+        found.append(root * np.cos(wave + 2 * np.pi * generator.random()))
     return np.stack(found[: max(count, len(order))])
 
 

@@ -8,6 +8,7 @@ Brus's second-order term for a sphere and stated with an error of the same size 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,20 +102,23 @@ class Electrostatics:
             shape, Dielectric(shape, constants, outside), self_energy(shape, constants, outside)
         )
 
-    def image(self, density: Array) -> float:
-        """Return the self-polarization energy of a density on ``shape``, 1/Å³, in eV."""
+    @functools.cached_property
+    def image_potential(self) -> Array:
+        """Self-polarization energy at the voxels of ``shape``, eV, (nx, ny, nz)."""
         from scipy.ndimage import map_coordinates
 
         grid, field = self.images
-        filled = np.where(grid.inside > 0.5, field, np.nan)
-        filled = _extended(filled)
+        filled = _extended(np.where(grid.inside > 0.5, field, np.nan))
         x = [
             (c - o) / grid.spacing
             for c, o in zip(self.shape.coordinates(), grid.origin, strict=True)
         ]
         places = np.stack(np.meshgrid(*x, indexing="ij"))
-        values = map_coordinates(filled, places, order=1, mode="nearest")
-        return float((values * density).sum() / density.sum())
+        return np.asarray(map_coordinates(filled, places, order=1, mode="nearest"))
+
+    def image(self, density: Array) -> float:
+        """Return the self-polarization energy of a density on ``shape``, 1/Å³, in eV."""
+        return float((self.image_potential * density).sum() / density.sum())
 
 
 def _extended(field: Array) -> Array:

@@ -337,7 +337,7 @@ def levels_of_shape(
     shape: Shape,
     materials: tuple[Material, ...],
     *,
-    states: int = 3,
+    states: int | Mapping[str, int] = 3,
     coulomb: bool = True,
     around: Medium | None = None,
     seed: int = 0,
@@ -350,7 +350,9 @@ def levels_of_shape(
     shape : Shape
     materials : tuple of Material
         One for each of ``shape.names``, in that order.
-    states, coulomb, seed, progress
+    states : int or mapping of carrier to int
+        Levels of each carrier.
+    coulomb, seed, progress
         As in `levels`.
     around : Medium, optional
         The catalog's alkyl chains by default.
@@ -374,8 +376,9 @@ def levels_of_shape(
             progress(f"{name} levels", 0.4 * (k + fraction))
 
         bands = tuple(m.electron if carrier == "electron" else m.hole for m in materials)
+        count = states if isinstance(states, int) else states[carrier]
         on_grid = solve_on(
-            shape, coarse, bands, barrier(around, carrier), states, seed=seed, progress=part
+            shape, coarse, bands, barrier(around, carrier), count, seed=seed, progress=part
         )
         found[carrier] = _states(carrier, on_grid, shape.names, materials)
         waves[carrier] = _amplitudes(on_grid.solution, on_grid.well)

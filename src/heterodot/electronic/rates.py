@@ -1,6 +1,8 @@
 """Rates of charge transfer: Marcus, Jortner with thermal quanta, and the kinetics they make.
 
 Marcus and Sutin, Biochim. Biophys. Acta 811, 265 (1985); Jortner, J. Chem. Phys. 64, 4860 (1976).
+What the lattice's own motion leaves of golden-rule rates into many states at once follows Zusman,
+Chem. Phys. 49, 295 (1980), with the closure of Wilemski and Fixman, J. Chem. Phys. 60, 866 (1974).
 """
 
 from __future__ import annotations
@@ -106,6 +108,57 @@ def jortner_rate(
     barrier = (classical + driving + quanta * phonon) ** 2 / (4 * classical * thermal)
     density = np.exp(power - barrier).sum() / np.sqrt(4 * np.pi * classical * thermal)
     return float(2 * np.pi / hbar_ev_ps() * coupling**2 * density)
+
+
+@functools.cache
+def _gauss(nodes: int) -> tuple[Array, Array]:
+    knots, weights = np.polynomial.legendre.leggauss(nodes)
+    return knots, weights
+
+
+def depletion(
+    strengths: Array, places: Array, variance: float, memory: float, nodes: int = 48
+) -> Array:
+    """Return what is left of golden-rule rates at each crossing, between 0 and 1.
+
+    The energy gap to the acceptor states moves like an overdamped oscillator around zero. Where a
+    crossing takes carriers faster than the motion brings new ones, fewer are there than in
+    equilibrium; crossings near each other deplete each other. For one crossing this is Zusman's
+    result; for a dense row of weak ones nothing is lost, as in the decay into a continuum.
+
+    Parameters
+    ----------
+    strengths : (n,) array
+        ``2 pi V^2/hbar``, eV/ps.
+    places : (n,) array
+        Gap at each crossing, from its mean, eV.
+    variance : float
+        Of the gap, eV².
+    memory : float
+        Time after which the gap has forgotten, ps.
+    nodes : int
+        Of the integral over time.
+
+    Returns
+    -------
+    (n,) array
+        Population at each crossing over that in equilibrium.
+    """
+    require_positive(variance, "variance of the gap", "eV^2")
+    require_positive(memory, "memory of the gap", "ps")
+    width = np.sqrt(variance)
+    x = np.asarray(places, dtype=float) / width
+    # integral over u = t/memory of (propagator - equilibrium), with u = w^2 against the root at 0
+    knots, weights = _gauss(nodes)
+    w = 2.0 * (knots + 1)
+    kept = np.exp(-(w**2))
+    spread = -np.expm1(-2 * w**2)
+    gap = x[:, None, None] - x[None, :, None] * kept
+    moving = np.exp(-(gap**2) / (2 * spread)) / np.sqrt(2 * np.pi * spread)
+    resting = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    surplus = ((moving - resting[:, None, None]) * (4 * w * weights)).sum(axis=2) * memory / width
+    matrix = np.eye(len(x)) + surplus.T * np.asarray(strengths, dtype=float)
+    return np.asarray(np.clip(np.linalg.solve(matrix, np.ones(len(x))), 0.0, 1.0))
 
 
 def require_positive(number: float, what: str, unit: str) -> None:

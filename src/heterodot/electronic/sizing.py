@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from heterodot.catalog.sizing import sizing_curve
-
 from heterodot.electronic.ideal import box, sphere
 from heterodot.electronic.levels import levels_of_shape
 from heterodot.electronic.materials import Overrides

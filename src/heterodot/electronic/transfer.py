@@ -3,11 +3,13 @@
 Donor and acceptor states are had from the levels of the whole particle by diagonalizing the
 projector on the acceptor's domain among them (fragment charge difference, Voityuk and Rosch, J.
 Chem. Phys. 117, 5607 (2002)); what is left off the diagonal of the Hamiltonian is their coupling.
-Rates are those of `heterodot.electronic.rates`, with the adiabatic limit after Zusman, Chem. Phys.
-49, 295 (1980).
+The rate is the sum over all acceptor states, averaged over the thermally populated donor states,
+less what the lattice cannot bring fast enough to the crossings (`heterodot.electronic.rates`).
 
-Trust: couplings rest on a smooth interface and driving forces on bulk offsets, so that a rate is
-good to an order of magnitude; the band says so. Trends with size are better than that.
+Trust: couplings rest on a smooth interface without a barrier and driving forces on bulk offsets, so
+that a rate is an upper bound good to an order of magnitude; the band says so. What changes from one
+size to another is better known, because most of these errors are common to both
+(`heterodot.electronic.transfer_sizes`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ from numpy.typing import NDArray
 from heterodot.catalog import lookup
 from heterodot.electronic.exciton import polar_relaxation
 from heterodot.electronic.levels import Levels
-from heterodot.electronic.rates import jortner_rate, marcus_rate, require_positive
+from heterodot.electronic.rates import (
+    boltzmann_ev,
+    depletion,
+    hbar_ev_ps,
+    jortner_rate,
+    marcus_rate,
+    require_positive,
+)
 from heterodot.electronic.shape import halved
 from heterodot.errors import InputError, NotFoundError
 from heterodot.units import Value
@@ -115,7 +124,7 @@ def diabats(levels: Levels, carrier: str, donor: str, acceptor: str) -> Diabats:
 
 @dataclass(frozen=True)
 class Channel:
-    """Transfer into one acceptor state: driving force, coupling, rate (1/ps)."""
+    """Transfer into one acceptor state: driving force, coupling (thermal mean), rate (1/ps)."""
 
     acceptor_state: int
     driving: float
@@ -144,14 +153,20 @@ class Transfer:
     band : (low, high)
         68 % of the rates that the uncertain inputs allow, 1/ps.
     median : float
-        Of the same rates, 1/ps: what to compare between sizes, because chance resonances with
-        single acceptor states are averaged in it.
+        Of the same rates, 1/ps.
+    draws : tuple of float
+        Those rates, 1/ps; the k-th draw of two particles with the same seed moves offset, coupling
+        and reorganization energy alike, so that their ratios hold what the sizes change.
     marcus : float
         1/ps, with all modes classical.
     driving : Value
         Into the acceptor's lowest state, eV.
     coupling : Value
         Of the channel that carries most, eV.
+    total_coupling : float
+        Root of the sum of the squared couplings to all acceptor states within reach, eV.
+    reachable : float
+        Acceptor states that carry the rate: the inverse participation of the channels' rates.
     reorganization : Value
         eV.
     phonon : float
@@ -179,6 +194,9 @@ class Transfer:
     temperature: float
     channels: tuple[Channel, ...]
     warnings: tuple[str, ...] = ()
+    draws: tuple[float, ...] = ()
+    total_coupling: float = 0.0
+    reachable: float = 0.0
 
     @property
     def time(self) -> float:
@@ -200,6 +218,10 @@ class Transfer:
             "marcus_rate": Value(self.marcus, "1/ps", None, "as the rate's band").to_json(),
             "driving_force": self.driving.to_json(),
             "coupling": self.coupling.to_json(),
+            "coupling_to_all": Value(
+                self.total_coupling, "eV", self.total_coupling, None
+            ).to_json(),
+            "acceptor_states_that_carry": self.reachable,
             "reorganization_energy": self.reorganization.to_json(),
             "phonon": Value(self.phonon, "eV", None, "see sources").to_json(),
             "classical_share": self.classical_share,
@@ -211,30 +233,62 @@ class Transfer:
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
+    """Driving forces and couplings, (n_donor, n_acceptor), with donor populations and the bath."""
+
     driving: Array
     coupling: Array
+    population: Array
     reorganization: float
     phonon: float
     classical: float
     temperature: float
 
 
+FINEST_BIN = 0.3  # widths of the gap's distribution that one bin of crossings may span
+
+
 def _rates(inputs: _Inputs) -> Array:
-    """Return the rate into each acceptor state, 1/ps, limited by the lattice's own motion."""
-    total = inputs.reorganization
-    found = []
-    for driving, coupling in zip(inputs.driving, inputs.coupling, strict=True):
-        golden = jortner_rate(
-            float(coupling),
-            float(driving),
-            inputs.classical * total,
-            (1 - inputs.classical) * total,
+    """Return the rate into each acceptor state, 1/ps, averaged over the donor states."""
+    total, thermal = inputs.reorganization, boltzmann_ev() * inputs.temperature
+    variance = 2 * total * thermal
+    found = np.zeros(inputs.driving.shape[1])
+    for weight, driving, coupling in zip(
+        inputs.population, inputs.driving, inputs.coupling, strict=True
+    ):
+        golden = coupling**2 * _densities(driving, inputs)
+        strength = 2 * np.pi * coupling**2 / hbar_ev_ps()
+        place = total + driving
+        # crossings within a fraction of the gap's width deplete each other as one
+        bins = np.round(place / (FINEST_BIN * np.sqrt(variance))).astype(int)
+        names, member = np.unique(bins, return_inverse=True)
+        sums = np.bincount(member, strength, minlength=len(names))
+        means = np.bincount(member, strength * place, minlength=len(names))
+        means = np.where(sums > 0, means / np.where(sums > 0, sums, 1.0), 0.0)
+        left = depletion(sums, means, variance, hbar_ev_ps() / inputs.phonon)
+        found += weight * golden * left[member]
+    return found
+
+
+def _densities(driving: Array, inputs: _Inputs) -> Array:
+    """Return the golden-rule rate at unit coupling, 1/(ps eV²), interpolated where there are many."""
+
+    def one(energy: float) -> float:
+        return jortner_rate(
+            1.0,
+            energy,
+            inputs.classical * inputs.reorganization,
+            (1 - inputs.classical) * inputs.reorganization,
             inputs.phonon,
             inputs.temperature,
         )
-        adiabatic = 4 * np.pi * coupling**2 / (inputs.phonon * total)
-        found.append(golden / (1 + adiabatic))
-    return np.array(found)
+
+    step = 0.2 * inputs.phonon
+    low, high = float(driving.min()), float(driving.max())
+    if len(driving) <= (high - low) / step + 2:
+        return np.array([one(float(energy)) for energy in driving])
+    knots = np.linspace(low, high, int((high - low) / step) + 2)
+    logs = np.log(np.maximum([one(float(energy)) for energy in knots], 1e-300))
+    return np.asarray(np.exp(np.interp(driving, knots, logs)))
 
 
 def transfer(
@@ -304,28 +358,46 @@ def transfer(
             f"the donor state is only {states.purity:.0%} in {donor}: the carrier is shared, and a "
             "rate means little"
         )
-    driving = states.acceptor_energies - states.donor_energies[0] + _coulomb_change(levels, states)
+    change = _coulomb_change(levels, states)
+    driving = states.acceptor_energies + change - states.donor_energies[:, None]
     if reorganization is None:
         reorganization = _lattice_reorganization(levels, states, warnings)
     require_positive(reorganization, "reorganization energy", "eV")
     if phonon is None:
         phonon = _phonon(levels, donor, acceptor, warnings)
     require_positive(phonon, "phonon energy", "eV")
+    rise = (states.donor_energies - states.donor_energies[0]) / (boltzmann_ev() * temperature)
+    warm = rise < 5  # donor states of less weight change nothing
+    population = np.exp(-rise[warm]) / np.exp(-rise[warm]).sum()
     inputs = _Inputs(
-        driving, states.coupling[0], reorganization, phonon, classical_share, temperature
-    )
+        driving[warm], states.coupling[warm], population,
+        reorganization, phonon, classical_share, temperature,
+    )  # fmt: skip
     rates = _rates(inputs)
     spread = (
         _offset_error(levels, carrier, donor, acceptor) if offset_error is None else offset_error
     )
-    low, median, high = _band(inputs, spread, samples, seed)
+    top = float(driving[0].max())
+    if top < -reorganization:
+        warnings.append(
+            f"the computed {acceptor} states end {-top:.2f} eV below the donor; those that the "
+            "electron would reach without a barrier are missing: ask for more states"
+        )
+    draws = _draws(inputs, spread, samples, seed)
+    low, median, high = (float(q) for q in np.quantile(draws, [0.16, 0.5, 0.84]))
     best = int(np.argmax(rates))
+    felt = np.sqrt(population @ inputs.coupling**2)  # thermal mean over the donor states
     classical = sum(
-        marcus_rate(float(v), float(g), reorganization, temperature)
-        for v, g in zip(states.coupling[0], driving, strict=True)
+        float(weight) * marcus_rate(float(v), float(g), reorganization, temperature)
+        for weight, row_v, row_g in zip(population, inputs.coupling, inputs.driving, strict=True)
+        for v, g in zip(row_v, row_g, strict=True)
     )
-    if driving.min() > 0:
+    if driving[0].min() > 0:
         warnings.append("every acceptor state lies above the donor: the transfer is uphill")
+    near = np.abs(driving[0] + reorganization) < 3 * np.sqrt(
+        2 * reorganization * boltzmann_ev() * temperature
+    )
+    strongest = float(felt[best])
     return Transfer(
         carrier,
         donor,
@@ -334,17 +406,20 @@ def transfer(
         (low, high),
         median,
         float(classical),
-        Value(float(driving.min()), "eV", spread),
-        Value(abs(float(states.coupling[0, best])), "eV", abs(float(states.coupling[0, best]))),
+        Value(float(driving[0].min()), "eV", spread),
+        Value(strongest, "eV", strongest),
         Value(reorganization, "eV", 0.5 * reorganization),
         phonon,
         classical_share,
         temperature,
         tuple(
-            Channel(k, float(driving[k]), abs(float(states.coupling[0, k])), float(rates[k]))
+            Channel(k, float(driving[0, k]), float(felt[k]), float(rates[k]))
             for k in range(len(rates))
         ),
         tuple(warnings),
+        tuple(float(rate) for rate in draws),
+        float(np.sqrt((felt[near] ** 2).sum())),
+        float(rates.sum() ** 2 / (rates**2).sum()) if rates.any() else 0.0,
     )
 
 
@@ -424,19 +499,26 @@ def _offset_error(levels: Levels, carrier: str, donor: str, acceptor: str) -> fl
     return float(np.hypot(edges[0].error or 0.0, edges[1].error or 0.0))
 
 
-def _band(inputs: _Inputs, spread: float, samples: int, seed: int) -> tuple[float, float, float]:
+def _draws(inputs: _Inputs, spread: float, samples: int, seed: int) -> Array:
+    """Return the rates of inputs drawn within their errors, 1/ps.
+
+    An offset cannot be moved so far that the barrierless acceptor states lie above the computed
+    ones: there the draw is taken at the last that are known.
+    """
     generator = np.random.default_rng(seed)
     found = []
+    top = float(inputs.driving[0].max())
     for _ in range(samples):
         shift, factor_v, factor_l = generator.normal(size=3)
+        total = inputs.reorganization * 1.5**factor_l
         drawn = _Inputs(
-            inputs.driving + spread * shift,
+            inputs.driving + max(spread * shift, -top - total),
             inputs.coupling * 2**factor_v,
-            inputs.reorganization * 1.5**factor_l,
+            inputs.population,
+            total,
             inputs.phonon,
             float(generator.uniform(0.1, 0.5)),
             inputs.temperature,
         )
         found.append(float(_rates(drawn).sum()))
-    low, middle, high = np.quantile(found, [0.16, 0.5, 0.84])
-    return float(low), float(middle), float(high)
+    return np.array(found)
