@@ -482,6 +482,26 @@ def _reduced(crystal: Crystal) -> Crystal:
     )
 
 
+def symbols_shown(crystal: Crystal) -> tuple[str, ...]:
+    """Return what each atom is called in names of layers: its element, or its molecule's name.
+
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> sorted(set(symbols_shown(ions(crystal("PMA2PbBr4")))))
+    ['Br', 'PMA', 'Pb']
+    """
+    found = list(crystal.symbols)
+    if isinstance(crystal, IonicCrystal):
+        for k, group in enumerate(crystal.groups):
+            if group is not None:
+                found[k] = group.name
+        return tuple(found)
+    for group in molecules(crystal):
+        found[group.carrier] = group.name
+    return tuple(found)
+
+
 def sites_of(crystal: Crystal) -> Ints:
     """Return the atoms that stand for ions: all but the bodies of molecules, (n,)."""
     whole = ions(crystal)

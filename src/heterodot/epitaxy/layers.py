@@ -12,6 +12,7 @@ from heterodot.crystal import Crystal
 from heterodot.epitaxy.planes import SurfaceMesh, lattice_of
 from heterodot.epitaxy.registry import Sites, Stacking, primitive_sites, stacking
 from heterodot.epitaxy.relationship import OrientationRelationship
+from heterodot.organic import symbols_shown
 
 RUMPLING = 0.35
 """Ions whose heights differ by less than this (Å) belong to one layer."""
@@ -141,15 +142,15 @@ def layers(view: Side) -> list[Layer]:
     groups = np.split(np.arange(len(order)), ends + 1)
     found = []
     charges = view.crystal.charges
+    shown = symbols_shown(view.crystal)
     for group in groups:
         members = rolled[group]
         own = unwrapped[group]
         numbers = view.sites.numbers[members]
         signs = view.sites.signs[members]
         counts: dict[str, int] = {}
-        for number in numbers:
-            symbol = chemical_symbols[number]
-            counts[symbol] = counts.get(symbol, 0) + 1
+        for atom in view.sites.atoms[members]:
+            counts[shown[atom]] = counts.get(shown[atom], 0) + 1
         cations = {
             chemical_symbols[n]: int(np.sum((numbers == n) & (signs >= 0)))
             for n in dict.fromkeys(numbers[signs >= 0].tolist())

@@ -13,7 +13,7 @@ from heterodot.organic import IonicCrystal
 from heterodot.particle.crystallite import Crystallite
 from heterodot.particle.join import couple, sides
 from heterodot.particle.neutral import Capping, balance
-from heterodot.particle.organics import HEAVY, beside_bodies, crowded
+from heterodot.particle.organics import HEAVY, beside_bodies, crowded, drop_loose, named
 
 NEAR = 4.5
 # no empty site this close to an ion of another domain, or to one off the lattice, is filled, Å
@@ -85,6 +85,31 @@ def neutralize(
             remedy="name a halide as passivator, change a size by one layer, or allow a charge "
             "with neutral=False",
         )
+    return done
+
+
+def settle(
+    blocks: Sequence[Crystallite],
+    capping: Capping | None,
+    seed: int,
+    *,
+    inner: bool = False,
+    neutral: bool = True,
+) -> list[dict[str, Any]]:
+    """Drop what hangs on nothing and make neutral, until both hold; return what was done.
+
+    Only layered crystals lose anything but for charge (`heterodot.particle.organics.drop_loose`).
+    """
+    done: list[dict[str, Any]] = []
+    for turn in range(6):
+        loose = drop_loose(blocks)
+        if loose:
+            done.append({"action": "remove", "element": "loose ions", "count": loose})
+            if len(blocks) > 1:
+                couple(blocks)
+        if not neutral or (turn and not loose):
+            break
+        done += named(neutralize(blocks, capping, seed, inner=inner), blocks)
     return done
 
 

@@ -140,12 +140,28 @@ def _connected(particle: Particle, found: Contacts) -> dict[str, Any]:
     from scipy.sparse.csgraph import connected_components
 
     n = len(particle)
-    i, j = found.i[found.bond], found.j[found.bond]
+    held = holding(particle, found)
+    i, j = found.i[held], found.j[held]
     graph = coo_matrix((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
     pieces, label = connected_components(graph, directed=False)
     largest = int(np.bincount(label).max()) if n else 0
     note = "" if pieces == 1 else f"{n - largest} atoms are outside the largest piece"
     return _check("connected", pieces == 1, int(pieces), 1, "pieces", note)
+
+
+def holding(particle: Particle, found: Contacts) -> NDArray[np.bool_]:
+    """Return which pairs hold a body together: bonds, and van der Waals contacts of molecules.
+
+    The latter are all that holds the layers of a layered perovskite; they reach up to 1.1 sums of
+    the radii of Bondi (J. Phys. Chem. 68, 441 (1964)).
+    """
+    from ase.data.vdw import vdw_radii
+
+    organic = np.isin(particle.numbers, (1, 6, 7, 8, 15))
+    both = organic[found.i] & organic[found.j]
+    radius = np.nan_to_num(vdw_radii[particle.numbers], nan=1.7)
+    near = found.distance < 1.1 * (radius[found.i] + radius[found.j])
+    return np.asarray(found.bond | (both & near))
 
 
 def _contact(particle: Particle, found: Contacts) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodot.crystal import Crystal
+from heterodot.organic import symbols_shown
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Layer:
     position : float
         Along the normal from the cell origin, Å, within one period.
     name : str
-        Elements with their ratio, cations first (``"CsBr"``, ``"PbBr2"``, ``"S"``).
+        Elements with their ratio, cations first (``"CsBr"``, ``"PbBr2"``, ``"S"``); an organic
+        ion has its name (``"PMABr"``).
     charge : float
         Formal charge in one cell, e.
     sites : tuple of int
@@ -64,13 +66,14 @@ def layers(
             groups.append([])
         groups[-1].append(k)
     charges = crystal.charges if crystal.charges is not None else np.zeros(len(crystal))
+    shown = symbols_shown(crystal)
     found = []
     for group in groups:
         sites = tuple(int(order[k]) for k in group)
         found.append(
             Layer(
                 float(np.mean(heights[group]) % period),
-                _name([crystal.symbols[i] for i in sites]),
+                _name([shown[i] for i in sites]),
                 float(charges[list(sites)].sum()),
                 sites,
             )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from heterodot.organic import IonicCrystal, labels
@@ -109,6 +110,48 @@ def clear(blocks: Sequence[Crystallite]) -> int:
     return gone
 
 
+def drop_loose(blocks: Sequence[Crystallite]) -> int:
+    """Take off what neither bonds nor molecules in contact hold to the rest; return how many ions.
+
+    Only for particles with molecules; elsewhere bonds alone decide (`Crystallite.prune`).
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    from heterodot.particle.checks import contacts, holding
+    from heterodot.particle.particle import Domain
+
+    if not any(isinstance(block.crystal, IonicCrystal) for block in blocks):
+        return 0
+    filled = [block.filled() for block in blocks]
+    parts = [grown(block, flat) for block, flat in zip(blocks, filled, strict=True)]
+    table = np.array(chemical_symbols)
+    domain = np.repeat(np.arange(len(blocks)), [len(p[0]) for p in parts])
+    probe = Particle(
+        tuple(table[np.concatenate([p[0] for p in parts])].tolist()),
+        np.concatenate([p[1] for p in parts]),
+        domain,
+        np.full(len(domain), "core"),
+        np.concatenate([p[2] for p in parts]),
+        tuple(Domain(str(k)) for k in range(len(blocks))),
+    )
+    found = contacts(probe)
+    held = holding(probe, found)
+    n = len(probe)
+    ones = np.ones(int(held.sum()), dtype=np.int8)
+    graph = coo_matrix((ones, (found.i[held], found.j[held])), shape=(n, n))
+    pieces, label = connected_components(graph, directed=False)
+    if pieces == 1:
+        return 0
+    out = label != np.bincount(label).argmax()
+    gone = 0
+    for k, (block, flat, part) in enumerate(zip(blocks, filled, parts, strict=True)):
+        rows = np.unique(part[3][out[domain == k]])
+        block.empty(flat[rows])
+        gone += len(rows)
+    return gone
+
+
 def crowded(blocks: Sequence[Crystallite], k: int, flat: Ints) -> Mask:
     """Which sites of a domain have or would have a molecule that touches another domain, (n,).
 
@@ -170,8 +213,6 @@ def beside_bodies(blocks: Sequence[Crystallite], k: int, flat: Ints, reach: floa
 
 def named(done: Sequence[dict[str, Any]], blocks: Sequence[Crystallite]) -> list[dict[str, Any]]:
     """Return what was done with molecules under their own names (``PMA`` for its nitrogen)."""
-    from ase.data import chemical_symbols
-
     names: dict[str, str] = {}
     for block in blocks:
         if isinstance(block.crystal, IonicCrystal):

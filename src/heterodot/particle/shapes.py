@@ -188,7 +188,8 @@ class Axes:
     """The directions that act as cube axes in a crystal.
 
     Cubic crystals have their cell axes; orthorhombic and other distorted perovskites have the
-    three directions between neighboring octahedra (pseudocubic axes).
+    three directions between neighboring octahedra (pseudocubic axes). Layered perovskites have
+    two of these and, as the third axis, the normal of the layers, one spacing of layers long.
 
     Attributes
     ----------
@@ -203,8 +204,15 @@ class Axes:
 
     @property
     def length(self) -> float:
-        """Mean length of the axes, Å."""
-        return float(np.linalg.norm(self.vectors, axis=1).mean())
+        """Mean length of the axes, Å; in layered perovskites of those in the layer."""
+        lengths = np.linalg.norm(self.vectors, axis=1)
+        return float((lengths[:2] if self.layered else lengths).mean())
+
+    @property
+    def layered(self) -> bool:
+        """Whether the third axis is the normal of layers of octahedra."""
+        lengths = np.linalg.norm(self.vectors, axis=1)
+        return bool(self.pseudo and lengths[2] > 1.5 * lengths[:2].max())
 
 
 def cube_axes(crystal: Crystal) -> Axes:
@@ -236,6 +244,8 @@ def _octahedra_axes(crystal: Crystal) -> Array | None:
         return None
     i, _, vectors = neighbor_list("ijD", crystal.atoms[divalent], 7.2)
     near = vectors[i == 0]
+    if len(near) == 4:
+        return _layer_axes(crystal, divalent, near)
     if len(near) != 6:
         return None
     rows: list[Array] = []
@@ -246,6 +256,28 @@ def _octahedra_axes(crystal: Crystal) -> Array | None:
     if len(rows) != 3:
         return None
     axes = np.array(rows)
+    return axes if np.linalg.det(axes) > 0 else axes[[1, 0, 2]]
+
+
+def _layer_axes(crystal: Crystal, divalent: NDArray[np.int64], near: Array) -> Array | None:
+    """Two vectors between octahedra of one flat layer, and its normal, one layer spacing long."""
+    from ase.neighborlist import neighbor_list
+
+    first, *others = sorted(near, key=lambda v: tuple(np.round(-v, 3)))
+    across = [v for v in others if abs(v @ first) < 0.2 * np.linalg.norm(v) * np.linalg.norm(first)]
+    if len(across) != 2 or abs(np.linalg.norm(across[0]) / np.linalg.norm(first) - 1) > 0.1:
+        return None
+    normal = np.cross(first, across[0])
+    normal /= np.linalg.norm(normal)
+    if np.abs(near @ normal).max() > 0.6:
+        return None
+    reach = 1.05 * float(np.linalg.norm(crystal.cell, axis=1).max())
+    i, _, vectors = neighbor_list("ijD", crystal.atoms[divalent], reach)
+    heights = np.abs(vectors[i == 0] @ normal)
+    above = heights[heights > 1.0]
+    if len(above) == 0 or above.min() < 1.3 * np.linalg.norm(first):
+        return None
+    axes = np.array([first, across[0], normal * above.min()])
     return axes if np.linalg.det(axes) > 0 else axes[[1, 0, 2]]
 
 
