@@ -9,6 +9,7 @@ from heterodot.cli.main import Verbs
 # technique -> (module, one line of help); the function in the module is named like the technique.
 TECHNIQUES: dict[str, tuple[str, str]] = {
     "xrd": ("heterodot.cli.fit_xrd", "Powder diffractogram: phases, fractions, sizes, strain."),
+    "giwaxs": ("heterodot.cli.fit_giwaxs", "Grazing incidence: orientation, layers, phases."),
     "absorption": ("heterodot.cli.fit_absorption", "Absorption: gap, exciton, domain sizes."),
     "pl": ("heterodot.cli.fit_emission", "Emission: peaks in energy with errors."),
     "plqy": ("heterodot.cli.fit_emission", "Quantum yield and transfer efficiency."),
