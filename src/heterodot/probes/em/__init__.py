@@ -3,6 +3,7 @@
 from heterodot.probes.em.gpa import Strain, geometric_phase
 from heterodot.probes.em.grains import Grain, find_grains, from_regions
 from heterodot.probes.em.interface import Line, interface_line
+from heterodot.probes.em.misfit import Misfit, misfits
 from heterodot.probes.em.orientation import (
     Candidate,
     MeasuredRelation,
@@ -22,6 +23,7 @@ __all__ = [
     "Indexing",
     "Line",
     "MeasuredRelation",
+    "Misfit",
     "Reading",
     "SharedAxis",
     "Spot",
@@ -35,6 +37,7 @@ __all__ = [
     "index",
     "interface_line",
     "measured_relation",
+    "misfits",
     "not_there",
     "preview",
     "read_domains",

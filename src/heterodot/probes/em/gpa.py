@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
 from heterodot.probes.em.bragg import Spectrum, beside, bragg, spectrum
-from heterodot.probes.em.spots import Region, Spot, find_spots, pixels
+from heterodot.probes.em.spots import Region, Spot, axes_of, find_spots, pixels
 from heterodot.units import Value
 
 Map = NDArray[np.float32]
@@ -122,7 +122,7 @@ class Strain:
 def geometric_phase(
     image: Measurement,
     g: ArrayLike | None = None,
-    reference: Region | None = None,
+    reference: Region | NDArray[np.bool_] | None = None,
     *,
     width: float | None = None,
 ) -> Strain:
@@ -135,9 +135,10 @@ def geometric_phase(
     g : (2, 2) array, optional
         Two reflections (rows gx, gy in 1/Å); the two strongest spots of the reference region that
         are not parallel if not given.
-    reference : (x0, x1, y0, y1), optional
-        Å, where the strain is zero by definition. If not given, the quarter of the field in which
-        both reflections are strong and the lattice is most even.
+    reference : (x0, x1, y0, y1) or (ny, nx) bool array, optional
+        Where the strain is zero by definition: a box in Å, or pixels of the image (a grain's
+        mask). If not given, the box in which both reflections are strong and the lattice is most
+        even: a quarter of the field, or less where the crystals are smaller.
     width : float, optional
         Standard deviation of the Gaussian mask, 1/Å; a sixth of the shorter reflection if not
         given. Strain is averaged over about ``0.37 / width`` Å.
@@ -150,7 +151,7 @@ def geometric_phase(
         No spots.
     """
     values, y, x = pixels(image)
-    vectors = _two(find_spots(image, reference)) if g is None else np.array(g, dtype=float)
+    vectors = _two(_reference_spots(image, reference)) if g is None else np.array(g, dtype=float)
     dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
     _check(vectors, dy, dx)
     lengths = np.linalg.norm(vectors, axis=1)
@@ -166,8 +167,7 @@ def geometric_phase(
     slopes = [(f.slope_x, f.slope_y) for f in (first, second)]
     amplitudes = [first.amplitude, second.amplitude]
     found = reference is None
-    region = _find_reference(slopes, amplitudes, y, x) if reference is None else reference
-    here = _within(y, x, region)
+    region, here = _reference(reference, image, slopes, amplitudes, (y, x), 0.37 / sigma)
     if here.sum() < 9:
         raise InputError(
             "the reference region lies outside the image or is too small", place="reference",
@@ -207,6 +207,48 @@ def _check_seen(
                 f"no fringes of {1 / length:.3f} Å stand out in the reference region", place="g",
                 remedy="take reflections from 'heterodot fit fft', or leave g out",
             )  # fmt: skip
+
+
+def _reference_spots(
+    image: Measurement, reference: Region | NDArray[np.bool_] | None
+) -> list[Spot]:
+    if isinstance(reference, np.ndarray):
+        return find_spots(image, weights=reference.astype(float))
+    return find_spots(image, reference)
+
+
+def _reference(
+    reference: Region | NDArray[np.bool_] | None,
+    image: Measurement,
+    slopes: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    amplitudes: list[NDArray[np.float32]],
+    axes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    resolution: float,
+) -> tuple[Region, NDArray[np.bool_]]:
+    """Return the box of the reference region and its places on the maps."""
+    y, x = axes
+    if reference is None:
+        region = _find_reference(slopes, amplitudes, y, x, resolution)
+        return region, _within(y, x, region)
+    if not isinstance(reference, np.ndarray):
+        return reference, _within(y, x, reference)
+    fine_y, fine_x = axes_of(image)
+    if reference.shape != (len(fine_y), len(fine_x)):
+        raise InputError("the mask and the image differ in shape", place="reference")
+    rows, columns = (
+        np.clip(np.rint((a - f[0]) / (f[1] - f[0])).astype(int), 0, len(f) - 1)
+        for a, f in ((y, fine_y), (x, fine_x))
+    )
+    here = reference[np.ix_(rows, columns)]
+    weaker = np.minimum(*[a / max(float(a.max()), 1e-30) for a in amplitudes])
+    # the rim of a grain is thin, and its neighbor's phase leaks in
+    here = here & (weaker > 0.6 * (float(np.median(weaker[here])) if here.any() else 1.0))
+    if not here.any():
+        return (0.0, 0.0, 0.0, 0.0), here
+    inside = np.nonzero(here.any(axis=1))[0], np.nonzero(here.any(axis=0))[0]
+    rows_in, columns_in = inside
+    box = x[columns_in[0]], x[columns_in[-1]], y[rows_in[0]], y[rows_in[-1]]
+    return (float(box[0]), float(box[1]), float(box[2]), float(box[3])), here
 
 
 def _two(spots: list[Spot]) -> NDArray[np.float64]:
@@ -263,20 +305,29 @@ def _find_reference(
     amplitudes: list[NDArray[np.float32]],
     y: NDArray[np.float64],
     x: NDArray[np.float64],
+    resolution: float,
 ) -> Region:
-    """Return the box of a quarter of the field with strong and even reflections."""
+    """Return the box with strong and even reflections, as large as the crystals allow."""
     ny, nx = amplitudes[0].shape
-    h, w = max(ny // 4, 4), max(nx // 4, 4)
-    best, region = -math.inf, (x[0], x[-1], y[0], y[-1])
-    for top in np.linspace(0.06 * ny, 0.94 * ny - h, 9).astype(int):
-        for left in np.linspace(0.06 * nx, 0.94 * nx - w, 9).astype(int):
-            box = np.s_[top : top + h, left : left + w]
-            strength = min(float(np.mean(a[box]) / a.max()) for a in amplitudes)
-            uneven = sum(float(np.std(part[box])) for s in slopes for part in s)
-            score = strength / (uneven + 1e-4)
-            if score > best:
-                best = score
-                region = (x[left], x[left + w - 1], y[top], y[top + h - 1])
+    weaker = np.minimum(*[a / np.percentile(a, 98) for a in amplitudes])
+    region = (x[0], x[-1], y[0], y[-1])
+    best = -math.inf
+    for share in (0.5, 0.35, 0.25, 0.17, 0.12):
+        h, w = max(round(ny * share), 4), max(round(nx * share), 4)
+        if min(h * (y[1] - y[0]), w * (x[1] - x[0])) < 2 * resolution and best > -math.inf:
+            break
+        for top in np.unique(np.linspace(0.06 * ny, 0.94 * ny - h, 13).astype(int)):
+            for left in np.unique(np.linspace(0.06 * nx, 0.94 * nx - w, 13).astype(int)):
+                box = np.s_[top : top + h, left : left + w]
+                strength = float(np.percentile(weaker[box], 5))
+                uneven = sum(float(np.std(part[box])) for s in slopes for part in s)
+                # a box with a hole or an edge in it loses against any that is whole
+                score = min(strength, 0.5) / (uneven + 1e-4) + (1e6 if strength > 0.5 else 0.0)
+                if score > best:
+                    best = score
+                    region = (x[left], x[left + w - 1], y[top], y[top + h - 1])
+        if best > 1e6:
+            break
     return (float(region[0]), float(region[1]), float(region[2]), float(region[3]))
 
 
