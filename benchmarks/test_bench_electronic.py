@@ -6,8 +6,8 @@ import pytest
 
 from heterodot.electronic import levels_of_shape, transfer
 from heterodot.electronic.ideal import cube_and_cap
+from heterodot.electronic.materials import pure
 from heterodot.electronic.poisson import Dielectric, self_energy
-from heterodot.electronic.size_map import pure
 
 
 @pytest.fixture(scope="module")

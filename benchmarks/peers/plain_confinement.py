@@ -17,8 +17,7 @@ from scipy.sparse.linalg import eigsh, lobpcg
 from heterodot.electronic.confinement import Well, cells, first_guess, solve_on
 from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.levels import barrier
-from heterodot.electronic.materials import medium
-from heterodot.electronic.size_map import pure
+from heterodot.electronic.materials import medium, pure
 
 
 def main() -> None:

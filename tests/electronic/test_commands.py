@@ -11,7 +11,8 @@ from heterodot.cli.electronic import electronic, overrides_of
 from heterodot.cli.transfer import transfer
 from heterodot.electronic import levels_of_shape
 from heterodot.electronic.ideal import cube_and_cap, sphere
-from heterodot.electronic.size_map import pure, size_map
+from heterodot.electronic.materials import pure
+from heterodot.electronic.size_map import size_map
 from heterodot.errors import InputError
 from heterodot.report.figures_electronic import (
     level_diagram,

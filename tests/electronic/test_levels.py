@@ -20,8 +20,9 @@ from heterodot.electronic import (
 )
 from heterodot.electronic.alignment import classify
 from heterodot.electronic.ideal import box, cube_and_cap, sphere
+from heterodot.electronic.materials import pure
 from heterodot.electronic.shape import rasterize
-from heterodot.electronic.size_map import pure, size_map
+from heterodot.electronic.size_map import size_map
 from heterodot.errors import InputError
 from heterodot.particle import Domain, Particle
 

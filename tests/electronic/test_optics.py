@@ -9,7 +9,7 @@ from scipy.constants import c, electron_mass, elementary_charge, epsilon_0, hbar
 from heterodot.electronic import absorption, empirical_gap, exciton, levels_of_shape, sizing_table
 from heterodot.electronic.exciton import cross_section_unit, local_field, rate_unit
 from heterodot.electronic.ideal import box, sphere
-from heterodot.electronic.size_map import pure
+from heterodot.electronic.materials import pure
 from heterodot.errors import InputError, NotFoundError
 
 

@@ -11,8 +11,8 @@ from scipy.constants import Boltzmann, elementary_charge, hbar
 
 from heterodot.electronic import levels_of_shape, transfer
 from heterodot.electronic.ideal import cube_and_cap
+from heterodot.electronic.materials import pure
 from heterodot.electronic.rates import jortner_rate, marcus_rate, rate_matrix
-from heterodot.electronic.size_map import pure
 from heterodot.electronic.trajectory import analyze_gap, populations, read_trajectory
 from heterodot.electronic.transfer import diabats
 from heterodot.errors import InputError, NotFoundError

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from heterodot.cli.console import Console, verb, write_csv
+
+if TYPE_CHECKING:
+    from heterodot.electronic import Levels
+    from heterodot.electronic.atomistic import AtomisticLevels
+    from heterodot.particle import Particle
 
 
 def overrides_of(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -59,6 +64,14 @@ def lengths_of(text: str, place: str) -> list[float]:
     "--set", "settings", multiple=True, metavar="PHASE.QUANTITY=VALUE",
     help="Replace a value of the catalog, e.g. PbS.ionization_energy=5.2eV (repeatable).",
 )  # fmt: skip
+@click.option(
+    "--atomistic", is_flag=True,
+    help="Also the band-edge states of the atoms themselves (tight binding).",
+)  # fmt: skip
+@click.option(
+    "--cube", "cubes", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Write electron and hole as cube files (of both models with --atomistic).",
+)  # fmt: skip
 @click.option("--temperature", default="300K", show_default=True, help="For thermal shares.")
 @click.option("--seed", default=0, show_default=True, help="Of the solver's first guess.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Write a level diagram (svg...).")
@@ -75,6 +88,8 @@ def electronic(
     no_coulomb: bool,
     excitons: bool,
     settings: tuple[str, ...],
+    atomistic: bool,
+    cubes: Path | None,
     temperature: str,
     seed: int,
     figure: Path | None,
@@ -88,6 +103,7 @@ def electronic(
     Example:
       heterodot build --a CsPbCl3 --size-a "3.4 nm" --b PbS --shape-b cuboctahedron --size-b "3.0 nm" --match 1 -o particle.xyz
       heterodot electronic particle.xyz --figure levels.svg
+      heterodot electronic particle.xyz --atomistic --cube orbitals
       heterodot electronic --map CsPbBr3 PbS --cap-sizes 2.4,3,4nm --figure map.svg
     """
     from heterodot.electronic import alignment, exciton, levels, robustness
@@ -126,6 +142,13 @@ def electronic(
     optical = exciton(found, temperature=kelvin) if excitons else None
     if optical is not None:
         document["exciton"] = optical.to_json()
+    atoms = _atomistic(particle, seed, console) if atomistic else None
+    if atoms is not None:
+        from heterodot.electronic.atomistic_density import describe
+
+        document["atomistic"] = dict(describe(atoms))
+    if cubes is not None:
+        document["cube_files"] = _write_cubes(cubes, particle, found, atoms)
     if figure is not None:
         from heterodot.report.figures_electronic import level_diagram, save
 
@@ -154,8 +177,74 @@ def electronic(
         console.say(f"optical gap {found.optical_gap}; gap between levels {found.gap}")
     if optical is not None and optical.lifetime is not None:
         console.say(f"radiative lifetime {optical.lifetime}; Stokes shift {optical.stokes}")
+    if atoms is not None:
+        _say_atomistic(console, atoms)
+    for name in document.get("cube_files", ()):
+        console.say(f"written: {name}")
     for text in (*found.warnings, *(() if optical is None else optical.warnings)):
         console.warn(text)
+
+
+def _crystalline(particle: Particle) -> Any:
+    """Return which atoms belong to a crystal (ligands do not)."""
+    return (particle.domain >= 0) & (particle.role != "ligand")
+
+
+def _atomistic(particle: Particle, seed: int, console: Console) -> AtomisticLevels:
+    import numpy as np
+
+    from heterodot.electronic.atomistic import atomistic_levels
+    from heterodot.errors import InputError
+
+    crystals = [domain.crystal for domain in particle.domains if domain.crystal is not None]
+    if len(crystals) < len(particle.domains):
+        raise InputError("a domain has no crystal", place="--atomistic")
+    chosen = np.flatnonzero(_crystalline(particle))
+    return atomistic_levels(
+        particle.positions[chosen],
+        [particle.symbols[k] for k in chosen],
+        particle.domain[chosen],
+        crystals,
+        seed=seed,
+        progress=console.progress,
+    )
+
+
+def _write_cubes(
+    folder: Path, particle: Particle, found: Levels, atoms: AtomisticLevels | None
+) -> list[str]:
+    from ase.data import atomic_numbers
+
+    from heterodot.electronic.atomistic_density import orbital_density, write_cube
+
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = [atomic_numbers[symbol] for symbol in particle.symbols]
+    clouds = {carrier: found.density(carrier) for carrier in ("electron", "hole")}
+    if atoms is not None:
+        place = particle.positions[_crystalline(particle)]
+        for carrier in ("electron", "hole"):
+            clouds[f"{carrier}_atomistic"] = orbital_density(atoms, place, carrier)
+    for name, density in clouds.items():
+        write_cube(density, numbers, particle.positions, folder / f"{name}.cube")
+    return [f"{folder.name}/{name}.cube" for name in clouds]
+
+
+def _say_atomistic(console: Console, atoms: AtomisticLevels) -> None:
+    from heterodot.electronic.atomistic_density import atomistic_alignment
+
+    rows = [
+        ["filled" if filled else "empty", float(energy), float(error),
+         *(float(share[k]) for share in atoms.domains.values())]
+        for k, (energy, error, filled) in enumerate(
+            zip(atoms.energies, atoms.errors, atoms.occupied, strict=True)
+        )
+    ]  # fmt: skip
+    columns = ["state", "energy (eV)", "numerical error (eV)", *atoms.domains]
+    console.table(columns, rows, "Tight binding; shares by domain")
+    kind, _, reason = atomistic_alignment(atoms)
+    console.say(f"atoms: {kind}: {reason}; gap {atoms.gap} without electron-hole attraction")
+    for text in atoms.notes:
+        console.say(f"  {text}")
 
 
 def _size_map(

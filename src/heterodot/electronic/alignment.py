@@ -225,6 +225,9 @@ def _difference(a: Value, b: Value) -> Value:
     return Value(a.value - b.value, "eV", float(np.hypot(a.error, b.error)))
 
 
+USUAL_ERROR = 0.2  # eV, of an offset whose sources state none: the scatter between laboratories
+
+
 @dataclass(frozen=True)
 class Robustness:
     """Types that the particle would have if one domain's edges lay elsewhere.
@@ -236,11 +239,21 @@ class Robustness:
     shifts : tuple of float
         eV, upward.
     types : tuple of str
+        Of free carriers.
+    error : float
+        Standard error of the offset between the domains, eV.
+    error_source : str
+        Where that error comes from.
+    pair_types : tuple of str
+        The same for electron and hole in each other's field; empty without Coulomb terms.
     """
 
     domain: str
     shifts: tuple[float, ...]
     types: tuple[str, ...]
+    error: float = USUAL_ERROR
+    error_source: str = ""
+    pair_types: tuple[str, ...] = ()
 
     @property
     def range(self) -> tuple[float, float]:
@@ -253,13 +266,38 @@ class Robustness:
             high += 1
         return self.shifts[low], self.shifts[high]
 
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probability of each type of free carriers, by the error of the offset, most likely first."""
+        return self._weighed(self.types)
+
+    @property
+    def pair_probabilities(self) -> dict[str, float]:
+        """The same for the relaxed pair; empty without Coulomb terms."""
+        return self._weighed(self.pair_types) if self.pair_types else {}
+
+    def _weighed(self, types: tuple[str, ...]) -> dict[str, float]:
+        from scipy.special import ndtr
+
+        shifts = np.array(self.shifts)
+        borders = np.concatenate([[-np.inf], (shifts[1:] + shifts[:-1]) / 2, [np.inf]])
+        weights = np.diff(ndtr(borders / max(self.error, 1e-6)))
+        found: dict[str, float] = {}
+        for name, weight in zip(types, weights, strict=True):
+            found[name] = found.get(name, 0.0) + float(weight)
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
     def to_json(self) -> dict[str, Any]:
-        """Return shifts, types and the range as plain data."""
+        """Return shifts, types, their range and probabilities as plain data."""
         return {
             "domain": self.domain,
             "shifts_eV": list(self.shifts),
             "types": list(self.types),
+            "types_in_pair": list(self.pair_types),
             "holds_between_eV": list(self.range),
+            "offset_error": Value(self.error, "eV", None, self.error_source or "given").to_json(),
+            "probabilities": self.probabilities,
+            "probabilities_in_pair": self.pair_probabilities,
         }
 
     def __str__(self) -> str:
@@ -267,10 +305,33 @@ class Robustness:
         middle = self.types[self.shifts.index(0.0)]
         low_text = "at least " if low == self.shifts[0] else ""
         high_text = "at least " if high == self.shifts[-1] else ""
-        return (
+        text = (
             f"{middle} holds while the edges of {self.domain} move by {low_text}{low:+.2f} to "
-            f"{high_text}{high:+.2f} eV"
+            f"{high_text}{high:+.2f} eV; with an offset error of {self.error:.2f} eV: "
+            f"{_listed(self.probabilities)}"
         )
+        if self.pair_types:
+            text += f"; electron and hole together: {_listed(self.pair_probabilities)}"
+        return text
+
+
+def _listed(probabilities: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {p:.0%}" for name, p in probabilities.items() if p >= 0.005)
+
+
+def offset_error(levels: Levels, domain: str) -> tuple[float, str]:
+    """Return the standard error of a domain's edges against the other domains', eV, and its source."""
+    error = 0.0
+    silent = []
+    for m in levels.materials:
+        known = m.valence.error
+        if known is None:
+            silent.append(m.phase)
+        error = float(np.hypot(error, USUAL_ERROR if known is None else known))
+    text = "errors of the ionization energies"
+    if silent:
+        text += f" ({USUAL_ERROR} eV where a source states none: {', '.join(silent)})"
+    return error, text
 
 
 def robustness(
@@ -278,18 +339,21 @@ def robustness(
     *,
     domain: str | None = None,
     shifts: tuple[float, ...] = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4),
+    error: float | None = None,
     temperature: float = 300.0,
 ) -> Robustness:
-    """Return which types other band offsets would give, on the coarser grid.
+    """Return which types other band offsets would give, on the coarser grid, and how likely each is.
 
     Parameters
     ----------
     levels : Levels
-        Of two or more domains.
+        Of two or more domains; with Coulomb terms the pair's types are found too.
     domain : str, optional
         Whose edges are moved; by default the one of the smaller gap.
     shifts : tuple of float
-        eV, zero among them.
+        eV, ascending, zero among them.
+    error : float, optional
+        Standard error of the offset, eV; by default from the sources of the band edges.
     temperature : float
         K.
 
@@ -297,21 +361,41 @@ def robustness(
     ------
     InputError
         One domain, an unknown one, or no zero among the shifts.
+
+    Notes
+    -----
+    Both edges of the domain move together, as an error of its ionization energy moves them; errors
+    of gaps are smaller and left out.
     """
     if len(levels.domains) < 2:
         raise InputError("offsets need two domains", place=", ".join(levels.domains))
     if 0.0 not in shifts:
         raise InputError("the shifts lack zero", place="shifts", remedy="put 0.0 among them")
+    if error is not None and not error > 0:
+        raise InputError(f"{error} eV is not an error", remedy="give e.g. 0.2")
     if domain is None:
         domain = min(levels.materials, key=lambda m: m.gap.value).name
     place = levels.shape.index(domain)
     coarse = levels.shape.coarsened()
     if any(n % 2 for n in coarse.points):
         coarse = levels.shape
-    types = []
-    for shift in shifts:
+    types, pairs = [], []
+    together = levels.coulomb is not None
+    for shift in sorted(shifts):
         moved = list(levels.materials)
         moved[place] = moved[place].moved(shift)
-        found = levels_of_shape(coarse, tuple(moved), states=3, coulomb=False, around=levels.medium)
-        types.append(alignment(found, temperature=temperature).type)
-    return Robustness(domain, tuple(shifts), tuple(types))
+        found = levels_of_shape(
+            coarse, tuple(moved), states=3, coulomb=together, around=levels.medium
+        )
+        aligned = alignment(found, temperature=temperature)
+        types.append(aligned.type)
+        pairs.append(aligned.pair_type or "")
+    spread, source = offset_error(levels, domain) if error is None else (error, "given")
+    return Robustness(
+        domain,
+        tuple(sorted(shifts)),
+        tuple(types),
+        spread,
+        source,
+        tuple(pairs) if together else (),
+    )

@@ -442,8 +442,8 @@ def solve_on(
     InputError
         A barrier that lies below the band, an impossible number of states.
     """
-    if states < 1 or states > 200:
-        raise InputError(f"{states} states cannot be asked for", remedy="give 1 to 200")
+    if states < 1 or states > 300:
+        raise InputError(f"{states} states cannot be asked for", remedy="give 1 to 300")
     lowest_edge = min(band.edge for band in bands)
     if barrier.height <= lowest_edge:
         raise InputError(

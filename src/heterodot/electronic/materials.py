@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.catalog import lookup
+from heterodot.catalog.phases import phase_record
 from heterodot.errors import InputError, MissingValueError, NotFoundError
 from heterodot.units import Value
 
@@ -37,6 +38,7 @@ UNITS = {
     "kane_energy": "eV",
     "spin_orbit_splitting": "eV",
     "longitudinal_phonon_energy": "eV",
+    "hole_density": "1/cm**3",
 }
 MASSES = (
     "electron_mass",
@@ -281,38 +283,76 @@ def material(domain: Domain, overrides: Overrides | None = None) -> Material:
     """
     if domain.crystal is None:
         raise InputError(f"domain '{domain.name}' has no crystal", place="band parameters")
-    phase, formula = domain.crystal.name, domain.crystal.formula
+    return _material(
+        domain.name,
+        domain.crystal.name,
+        domain.crystal.formula,
+        float(np.trace(domain.strain)),
+        np.asarray(domain.orientation),
+        overrides,
+    )
+
+
+def pure(name: str, overrides: Overrides | None = None) -> Material:
+    """Return the band parameters of an unstrained phase of the catalog; its sites are not needed.
+
+    Raises
+    ------
+    InputError
+        As `material`.
+    NotFoundError
+        Unknown phase.
+
+    Examples
+    --------
+    >>> pure("PbS").gap.value
+    0.41
+    """
+    record = phase_record(name)
+    formula = str(record.get("formula") or record.get("default_for") or record["id"].split("_")[0])
+    return _material(name, str(record["id"]), formula, 0.0, np.eye(3), overrides)
+
+
+def _material(
+    name: str,
+    phase: str,
+    formula: str,
+    dilation: float,
+    orientation: NDArray[np.float64],
+    overrides: Overrides | None,
+) -> Material:
     given: dict[str, float | Value] = {}
-    for name in (formula, phase, domain.name):
-        given.update((overrides or {}).get(name, {}))
+    for key in (formula, phase, name):
+        given.update((overrides or {}).get(key, {}))
     reader = _Reader(phase, formula, given)
     measured = reader.source_of("exciton_binding_energy")
     gap = reader.require("band_gap", prefer=measured)
     valence, error = _valence_edge(reader, gap)
     warnings: list[str] = []
-    shift_c, shift_v = _strain_shifts(domain, reader, warnings)
+    shift_c, shift_v = _strain_shifts(dilation, reader, warnings)
     gap_value = gap.value + shift_c - shift_v
     if gap_value <= 0:
         raise InputError(
             f"the gap of {phase} is {gap_value:.2f} eV; a metal has no levels of this kind",
-            place=domain.name,
+            place=name,
         )
     edge_v = valence + shift_v
     edge_c = edge_v + gap_value
     masses = _masses(reader, warnings)
     carriers = {}
-    for name, edge, far in (("electron", edge_c, edge_v), ("hole", -edge_v, -edge_c)):
-        mass, along, across = masses[name]
-        coupling = reader.optional(f"{name}_band_coupling") or reader.optional("band_coupling")
+    for kind, edge, far in (("electron", edge_c, edge_v), ("hole", -edge_v, -edge_c)):
+        mass, along, across = masses[kind]
+        coupling = reader.optional(f"{kind}_band_coupling") or reader.optional("band_coupling")
         strength = 0.0 if coupling is None else min(coupling.value, gap.value / mass)
-        carriers[name] = Carrier(edge, far, mass, strength, along, across)
+        carriers[kind] = Carrier(edge, far, mass, strength, along, across)
+    _degenerate(reader, masses["hole"][0], warnings)
     optical = reader.require("dielectric_optical").value
     screening = _screening(reader, gap.value, masses, optical)
     kane = reader.optional("kane_energy")
     reason = None if error is not None else "the source states none; a few 0.1 eV are usual"
     total = None if error is None else float(np.hypot(error, gap.error or 0.0))
     return Material(
-        domain.name,
+        name,
         phase,
         Value(edge_c, "eV", total, reason if total is None else None),
         Value(edge_v, "eV", error, reason),
@@ -321,7 +361,7 @@ def material(domain: Domain, overrides: Overrides | None = None) -> Material:
         carriers["hole"],
         screening,
         optical,
-        _valleys(domain, reader),
+        _valleys(orientation, reader),
         None if kane is None else kane.value,
         tuple(reader.origins),
         tuple(warnings),
@@ -408,9 +448,27 @@ def _screening(
     return max(value, optical)
 
 
-def _strain_shifts(domain: Domain, reader: _Reader, warnings: list[str]) -> tuple[float, float]:
+def _degenerate(reader: _Reader, mass: float, warnings: list[str]) -> None:
+    """Warn of a material that is full of holes, with how far they fill its valence band."""
+    density = reader.optional("hole_density")
+    if density is None:
+        return
+    from scipy.constants import physical_constants
+
+    bohr = physical_constants["Bohr radius"][0] * 1e10
+    hartree = physical_constants["Hartree energy in eV"][0]
+    wave = (3 * np.pi**2 * density.value * 1e-24) ** (1 / 3)
+    depth = hartree * bohr**2 * wave**2 / (2 * mass)
+    warnings.append(
+        f"{reader.phase} holds about {density.value:.1g} free holes per cubic centimeter, which "
+        f"empty its valence band to {depth:.1f} eV below the edge: it screens like a metal, an "
+        "excited hole ends there, and levels between are empty; the type says where bands lie, not "
+        "that there is a gap"
+    )
+
+
+def _strain_shifts(trace: float, reader: _Reader, warnings: list[str]) -> tuple[float, float]:
     """Return shifts of conduction and valence edge by the volume strain, eV."""
-    trace = float(np.trace(domain.strain))
     if abs(trace) < 1e-5:
         return 0.0, 0.0
     conduction = reader.optional("deformation_potential_conduction")
@@ -431,10 +489,10 @@ def _strain_shifts(domain: Domain, reader: _Reader, warnings: list[str]) -> tupl
     return gap.value * trace / 2, -gap.value * trace / 2
 
 
-def _valleys(domain: Domain, reader: _Reader) -> NDArray[np.float64]:
+def _valleys(orientation: NDArray[np.float64], reader: _Reader) -> NDArray[np.float64]:
     """Return the axes of equivalent valleys in the particle's frame, (n, 3), or none."""
     count = reader.optional("valley_degeneracy")
     if count is None or round(count.value) != 4:
         return np.zeros((0, 3))
     axes = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
-    return np.asarray(axes @ np.asarray(domain.orientation).T)
+    return np.asarray(axes @ orientation.T)

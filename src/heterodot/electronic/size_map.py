@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.catalog import crystal
 from heterodot.electronic.alignment import alignment
 from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.levels import levels_of_shape
-from heterodot.electronic.materials import Material, Overrides, material, medium
+from heterodot.electronic.materials import Overrides, medium, pure
 from heterodot.errors import InputError
-from heterodot.particle import Domain
 from heterodot.progress import Progress, silent
 
 Array = NDArray[np.float64]
@@ -60,17 +58,6 @@ class SizeMap:
             "electron_in_second": self.electron.tolist(),
             "hole_in_second": self.hole.tolist(),
         }
-
-
-def pure(name: str, overrides: Overrides | None = None) -> Material:
-    """Return the band parameters of an unstrained phase of the catalog.
-
-    Examples
-    --------
-    >>> pure("PbS").gap.value
-    0.41
-    """
-    return material(Domain(name, crystal(name)), overrides)
 
 
 def size_map(

@@ -14,8 +14,7 @@ import numpy as np
 from heterodot.catalog.sizing import sizing_curve
 from heterodot.electronic.ideal import box, sphere
 from heterodot.electronic.levels import levels_of_shape
-from heterodot.electronic.materials import Overrides
-from heterodot.electronic.size_map import pure
+from heterodot.electronic.materials import Overrides, pure
 from heterodot.errors import InputError
 from heterodot.units import Value
 

@@ -264,7 +264,9 @@ def _rates(inputs: _Inputs) -> Array:
         sums = np.bincount(member, strength, minlength=len(names))
         means = np.bincount(member, strength * place, minlength=len(names))
         means = np.where(sums > 0, means / np.where(sums > 0, sums, 1.0), 0.0)
-        left = depletion(sums, means, variance, hbar_ev_ps() / inputs.phonon)
+        left = depletion(
+            sums.astype(float), means.astype(float), variance, hbar_ev_ps() / inputs.phonon
+        )
         found += weight * golden * left[member]
     return found
 

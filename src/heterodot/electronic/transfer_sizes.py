@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from heterodot.electronic.confinement import kinetic
 from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.levels import Levels, levels_of_shape
-from heterodot.electronic.materials import Carrier, Material, Medium, Overrides, medium
+from heterodot.electronic.materials import Carrier, Material, Medium, Overrides, medium, pure
 from heterodot.electronic.shape import Shape
-from heterodot.electronic.size_map import pure
 from heterodot.electronic.transfer import Transfer, transfer
 from heterodot.errors import InputError, NotFoundError
 from heterodot.progress import Progress, silent
 
 Array = NDArray[np.float64]
-MOST_STATES = 200
+MOST_STATES = 300
 
 
 def states_below(shape: Shape, carriers: Mapping[str, Carrier], energy: float) -> float:
