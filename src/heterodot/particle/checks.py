@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.organic import bonded
+from heterodot.organic import bonded, groups_of, molecules
 from heterodot.particle.ions import BOND, CONTACT, radii
 from heterodot.particle.particle import Particle
+
+# molecules keep this multiple of the sum of Bondi radii from each other and from halide; strong
+# N-H...Br bonds have 0.75, ligand shells as packed by `passivate` 0.7
+VDW = 0.65
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -100,6 +104,8 @@ def report(particle: Particle) -> dict[str, Any]:
         _labelled(particle),
         _interior(particle, found, bonded),
     ]
+    if "molecule" in particle.extra or np.isin(particle.numbers, (6, 7)).any():
+        checks += _molecules(particle, found)
     interface = None
     if len(particle.domains) > 1:
         interface, continuity = interface_report(particle, found, bonded)
@@ -162,6 +168,50 @@ def holding(particle: Particle, found: Contacts) -> NDArray[np.bool_]:
     radius = np.nan_to_num(vdw_radii[particle.numbers], nan=1.7)
     near = found.distance < 1.1 * (radius[found.i] + radius[found.j])
     return np.asarray(found.bond | (both & near))
+
+
+def _molecules(particle: Particle, found: Contacts) -> list[dict[str, Any]]:
+    """Every molecule is whole, and none comes too near to another or to a halide."""
+    from collections import Counter
+
+    from ase.data.vdw import vdw_radii
+
+    groups = groups_of(particle.numbers, particle.positions)
+    number = np.zeros(len(particle), dtype=np.int64)
+    for n, group in enumerate(groups, 1):
+        number[group.atoms] = n
+    inside = [k for k in np.unique(particle.domain) if k >= 0]
+    broken = 0
+    for k in inside:
+        crystal = particle.domains[k].crystal
+        if crystal is None or not molecules(crystal):
+            continue
+        whole = {group.formula for group in molecules(crystal)}
+        mine = [g for g in groups if particle.domain[g.carrier] == k]
+        broken += sum(g.formula not in whole for g in mine)
+        # carbon and nitrogen of this domain that are in no molecule have lost theirs
+        lost = (particle.domain == k) & np.isin(particle.numbers, (6, 7)) & (number == 0)
+        broken += int(lost.sum())
+    names = Counter(group.name for group in groups)
+    text = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
+    checks = [_check("molecules whole", broken == 0, len(groups) - broken, len(groups), "", text)]
+    covalent = _covalent(particle, found.i, found.j)
+    soft = np.isin(particle.numbers, (1, 6, 7, 8, 9, 17, 35, 53))
+    i, j = found.i, found.j
+    judged = soft[i] & soft[j] & ((number[i] > 0) | (number[j] > 0)) & (number[i] != number[j])
+    if (judged & ~covalent).any():
+        radius = np.nan_to_num(vdw_radii[particle.numbers], nan=1.7)
+        ratio = np.where(judged, found.distance / (radius[i] + radius[j]), np.inf)
+        n = int(np.argmin(ratio))
+        a, b = int(i[n]), int(j[n])
+        note = (
+            f"{particle.symbols[a]}{a + 1}-{particle.symbols[b]}{b + 1} {found.distance[n]:.3f} Å"
+        )
+        near = float(ratio[n])
+        checks.append(
+            _check("molecules apart", near >= VDW, near, VDW, "sum of van der Waals radii", note)
+        )
+    return checks
 
 
 def _contact(particle: Particle, found: Contacts) -> dict[str, Any]:
@@ -307,6 +357,7 @@ def _domain(particle: Particle, k: int) -> dict[str, Any]:
         "shape": domain.shape,
         "atoms": int(chosen.sum()),
         "composition": particle.composition(k),
+        **_named_molecules(particle, k),
         "charge": {
             "value": float(np.round(particle.charge[chosen].sum(), 6)),
             "error": 0.0,
@@ -315,6 +366,18 @@ def _domain(particle: Particle, k: int) -> dict[str, Any]:
         "size": measured_size(particle.positions[chosen], domain.orientation),
         "roles": {str(r): int(c) for r, c in zip(roles, counts, strict=True)},
     }
+
+
+def _named_molecules(particle: Particle, k: int) -> dict[str, Any]:
+    """Count of each kind of molecule of a domain, nothing where there are none."""
+    crystal = particle.domains[k].crystal
+    if crystal is None or not molecules(crystal):
+        return {}
+    counts: dict[str, int] = {}
+    for group in groups_of(particle.numbers, particle.positions):
+        if particle.domain[group.carrier] == k:
+            counts[group.name] = counts.get(group.name, 0) + 1
+    return {"molecules": counts}
 
 
 def measured_size(points: Array, axes: Array | None = None) -> dict[str, Any]:
