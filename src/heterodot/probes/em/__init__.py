@@ -1,8 +1,10 @@
 """Electron microscopy: preview and simulate images, find orientations and strain in them."""
 
+from heterodot.probes.em.contact import Contact, contact_planes
 from heterodot.probes.em.gpa import Strain, geometric_phase
 from heterodot.probes.em.grains import Grain, find_grains, from_regions
-from heterodot.probes.em.interface import Line, interface_line
+from heterodot.probes.em.hrtem import HrtemSetup, simulate_hrtem
+from heterodot.probes.em.interface import Line, interface_between, interface_line
 from heterodot.probes.em.misfit import Misfit, misfits
 from heterodot.probes.em.orientation import (
     Candidate,
@@ -14,12 +16,15 @@ from heterodot.probes.em.patterns import Indexing, index
 from heterodot.probes.em.preview import EmSetup, preview
 from heterodot.probes.em.reading import Reading, domain_pair, not_there, read_domains
 from heterodot.probes.em.spots import Spot, find_spots
+from heterodot.probes.em.stem import StemSetup, simulate_stem
 from heterodot.probes.em.tilting import SharedAxis, shared_axes
 
 __all__ = [
     "Candidate",
+    "Contact",
     "EmSetup",
     "Grain",
+    "HrtemSetup",
     "Indexing",
     "Line",
     "MeasuredRelation",
@@ -27,14 +32,17 @@ __all__ = [
     "Reading",
     "SharedAxis",
     "Spot",
+    "StemSetup",
     "Strain",
     "consistent",
+    "contact_planes",
     "domain_pair",
     "find_grains",
     "find_spots",
     "from_regions",
     "geometric_phase",
     "index",
+    "interface_between",
     "interface_line",
     "measured_relation",
     "misfits",
@@ -42,4 +50,6 @@ __all__ = [
     "preview",
     "read_domains",
     "shared_axes",
+    "simulate_hrtem",
+    "simulate_stem",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
 from heterodot.probes.em.bragg import Spectrum, beside, bragg, spectrum
-from heterodot.probes.em.spots import pixels
+from heterodot.probes.em.spots import broad, pixels
 from heterodot.units import Value
+
+if TYPE_CHECKING:
+    from heterodot.probes.em.reading import Reading
 
 Points = NDArray[np.float64]
 
@@ -74,6 +77,7 @@ def interface_line(
     g_b: ArrayLike | None = None,
     *,
     shared: ArrayLike | None = None,
+    width: float | None = None,
 ) -> Line:
     """Return the line between the region of one reflection and that of another.
 
@@ -88,6 +92,9 @@ def interface_line(
         A reflection of each lattice that the other has not, 1/Å.
     shared : (2,) array, optional
         A reflection of both, in place of ``g_b``.
+    width : float, optional
+        Standard deviation of the masks, 1/Å; a third of the distance of the reflections, and at
+        most a quarter of the shorter one, if not given.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def interface_line(
     # the nearest of b, -b and (for a mask that must not touch) the origin limit the mask
     apart = min(float(np.linalg.norm(a - b)), float(np.linalg.norm(a + b)))
     shorter = min(math.hypot(*a), math.hypot(*b))
-    sigma = min(apart / 3, shorter / 4)
+    sigma = min(apart / 3, shorter / 4) if width is None else float(width)
     extent = min(len(x) * float(np.diff(x).mean()), len(y) * float(np.diff(y).mean()))
     if sigma * extent < 2:
         raise InputError(
@@ -124,6 +131,90 @@ def interface_line(
             remedy="check that each reflection belongs to one of the domains alone",
         )  # fmt: skip
     return _fit(points, 0.37 / sigma)
+
+
+def interface_between(image: Measurement, a: Reading, b: Reading) -> Line:
+    """Return the interface of two domains from all spots of both.
+
+    Inside each domain the amplitudes of all spots make a pattern; everywhere else they are the sum
+    of both patterns in some shares. The line runs where the shares are equal, so reflections that
+    both lattices have do no harm.
+
+    Parameters
+    ----------
+    image : Measurement
+    a, b : Reading
+        Domains of the image.
+
+    Raises
+    ------
+    NotFoundError
+        Both domains show the same pattern, or they meet in no line.
+    """
+    values, y, x = pixels(image)
+    steps = float(np.diff(y).mean()), float(np.diff(x).mean())
+    whole = spectrum(values - broad(values, LONGEST, *steps), y, x)
+    vectors = _strong_spots(a, b)
+    sigma = min(0.045, float(np.linalg.norm(vectors, axis=1).min()) / 4)
+    filtered = [bragg(whole, v, sigma) for v in vectors]
+    maps = np.array([f.amplitude for f in filtered], dtype=float)
+    grid = filtered[0].y, filtered[0].x
+    patterns = [_pattern(maps, r.grain.weights, (y, x), grid) for r in (a, b)]
+    cosine = float(patterns[0] @ patterns[1])
+    cosine /= float(np.linalg.norm(patterns[0]) * np.linalg.norm(patterns[1]))
+    if cosine > 0.95:
+        raise NotFoundError(
+            "both domains have the same spots: their border is not seen by them",
+            place="interface", remedy="take another zone axis",
+        )  # fmt: skip
+    shares = _shares(maps, *patterns)
+    points = _crossings(shares[0] - shares[1], shares.sum(axis=0) > 0.5, *grid)
+    if len(points) < 4:
+        raise NotFoundError("the two domains do not meet in this image", place="interface")
+    return _fit(points, 0.37 / sigma)
+
+
+LONGEST = 8.0  # Å
+
+
+def _strong_spots(a: Reading, b: Reading) -> Points:
+    """Return the strongest spots of both domains, each once."""
+    kept: list[Points] = []
+    for reading in (a, b):
+        for spot in [s for s in reading.grain.spots if s.amplitude > 0.1][:8]:
+            at = np.array([spot.gx, spot.gy])
+            if all(min(np.linalg.norm(at - k), np.linalg.norm(at + k)) > 0.03 for k in kept):
+                kept.append(at)
+    return np.array(kept)
+
+
+def _pattern(
+    maps: Points, weights: Points, axes: tuple[Points, Points], grid: tuple[Points, Points]
+) -> Points:
+    """Return the mean amplitude of each reflection inside a domain."""
+    rows, columns = (
+        np.clip(np.rint((g - a[0]) / (a[1] - a[0])).astype(int), 0, len(a) - 1)
+        for a, g in zip(axes, grid, strict=True)
+    )
+    inside = weights[np.ix_(rows, columns)]
+    inside = np.where(inside > 0.6, inside, 0.0)
+    return np.asarray((maps * inside).sum(axis=(1, 2)) / max(float(inside.sum()), 1e-30))
+
+
+def _shares(maps: Points, one: Points, two: Points) -> Points:
+    """Return how much of each pattern, none negative, is in each place, (2, my, mx)."""
+    size = np.linalg.norm(one), np.linalg.norm(two)
+    # both patterns count alike, however bright the domain
+    p, q = one / size[0], two / size[1]
+    c = float(p @ q)
+    on_p, on_q = np.tensordot(p, maps, 1), np.tensordot(q, maps, 1)
+    first = (on_p - c * on_q) / (1 - c * c)
+    second = (on_q - c * on_p) / (1 - c * c)
+    first, second = (
+        np.where(second < 0, np.clip(on_p, 0, None), np.clip(first, 0, None)),
+        np.where(first < 0, np.clip(on_q, 0, None), np.clip(second, 0, None)),
+    )
+    return np.array([first / size[0], second / size[1]])
 
 
 def _amplitudes(

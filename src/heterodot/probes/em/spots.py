@@ -231,7 +231,7 @@ def find_spots(
         values, dy, dx = cut(image, region)
         window = np.outer(_gaussian(len(values)), _gaussian(values.shape[1]))
     else:
-        values, window, dy, dx = _weighted(image, weights, longest)
+        values, window, dy, dx = _weighted(image, weights)
     values = values - broad(values, longest, dy, dx)
     values = (values - np.average(values, weights=window)) * window
     amplitude, fy, fx = _spectrum(values, dy, dx, 1.1 / shortest)
@@ -263,8 +263,43 @@ def find_spots(
     return spots
 
 
+def diffractogram(
+    image: Measurement,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    reach: float = 0.8,
+    longest: float = 8.0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return Fourier amplitudes (n, m) for a figure, and their axes fy, fx in 1/Å.
+
+    Parameters
+    ----------
+    image : Measurement
+    weights : (ny, nx) array, optional
+        As for `find_spots`; a Gaussian window over the image if not given.
+    reach : float
+        Largest frequency along each axis, 1/Å.
+    longest : float
+        What varies slower is taken off, Å.
+    """
+    if weights is None:
+        values, dy, dx = cut(image, None)
+        window = np.outer(_gaussian(len(values)), _gaussian(values.shape[1]))
+    else:
+        values, window, dy, dx = _weighted(image, weights)
+    values = values - broad(values, longest, dy, dx)
+    values = (values - np.average(values, weights=window)) * window
+    half, fy, fx = _spectrum(values, dy, dx, reach)
+    right = half[:, fx >= -1e-12]
+    return (
+        np.concatenate([right[::-1, :0:-1], right], axis=1),
+        fy,
+        np.concatenate([-fx[fx > 1e-12][::-1], fx[fx >= -1e-12]]),
+    )
+
+
 def _weighted(
-    image: Measurement, weights: NDArray[np.float64], longest: float
+    image: Measurement, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
     """Return values and weights where the weights are not zero, and the pixel size."""
     y, x = axes_of(image)
