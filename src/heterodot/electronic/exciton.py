@@ -12,7 +12,8 @@ References: Efros and Efros, Sov. Phys. Semicond. 16, 772 (1982); Hens and Moree
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ class Transition:
         ``|<electron|hole>|²`` of the envelopes.
     strength : float
         Oscillator strength for one polarization, summed over spins and valleys.
+    domains : mapping of domain name to float
+        Share of the strength by domain (of the squared amplitudes; interference left out).
+    charge_moved : float
+        One minus the overlap that the two carriers' shares could have: how much charge the pair
+        moves from one domain to another.
     """
 
     electron: int
@@ -50,6 +56,8 @@ class Transition:
     energy: Value
     overlap: float
     strength: float
+    domains: Mapping[str, float] = field(default_factory=dict)
+    charge_moved: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the pair as plain data."""
@@ -58,7 +66,9 @@ class Transition:
             "hole": self.hole,
             "energy": self.energy.to_json(),
             "overlap": self.overlap,
-            "oscillator_strength": self.strength,
+            "strength": self.strength,
+            "domains": {name: float(x) for name, x in self.domains.items()},
+            "charge_moved": self.charge_moved,
         }
 
 
@@ -128,23 +138,57 @@ def coupling(material: Material) -> float | None:
     return None
 
 
-def transitions(levels: Levels) -> tuple[Transition, ...]:
+def transitions(levels: Levels, *, fill: bool = False) -> tuple[Transition, ...]:
     """Return all pairs of the computed levels, by energy.
 
     Parameters
     ----------
     levels : Levels
-        Computed with ``coulomb=True``.
-
-    Raises
-    ------
-    InputError
-        Levels without Coulomb terms.
+        With Coulomb terms each pair has its own attraction and images; without, energies are those
+        of free pairs.
+    fill : bool
+        Give a material without a known band coupling the mean of the others (one eV where none is
+        known, so that strengths compare only with each other); else its pairs have no strength.
     """
+    shifts, error = _pair_shifts(levels)
+    volume = levels.shape.spacing**3
+    waves_e = levels.wavefunctions["electron"].reshape(len(levels.electrons), -1).astype(float)
+    waves_h = levels.wavefunctions["hole"].reshape(len(levels.holes), -1).astype(float)
+    # overlaps domain by domain: a material's momentum matrix element acts where the material is,
+    # so that amplitudes, not strengths, are added over the domains
+    local = np.array(
+        [(waves_e * part.reshape(-1)) @ waves_h.T * volume for part in levels.shape.fractions]
+    )
+    amplitudes = np.sqrt(_couplings(levels, fill))[:, None, None] * local
+    strengths = amplitudes.sum(axis=0) ** 2
+    overlaps = local.sum(axis=0) ** 2
+    parts = amplitudes**2 / np.maximum((amplitudes**2).sum(axis=0), 1e-300)
+    made = []
+    for i, e in enumerate(levels.electrons):
+        for j, h in enumerate(levels.holes):
+            energy = float(e.energy.value - h.energy.value + shifts[i, j])
+            common = sum(
+                np.sqrt(max(e.fractions.get(n, 0.0) * h.fractions.get(n, 0.0), 0.0))
+                for n in levels.domains
+            )
+            made.append(
+                Transition(
+                    i,
+                    j,
+                    Value(energy, "eV", error),
+                    float(overlaps[i, j]),
+                    float(strengths[i, j] / max(energy, 1e-3)),
+                    {n: float(parts[d, i, j]) for d, n in enumerate(levels.domains)},
+                    float(np.clip(1.0 - common, 0.0, 1.0)),
+                )
+            )
+    return tuple(sorted(made, key=lambda t: t.energy.value))
+
+
+def _pair_shifts(levels: Levels) -> tuple[Array, float | None]:
+    """Return what Coulomb terms add to each pair of levels, eV, (n_e, n_h), and the pairs' error."""
     if levels.electrostatics is None or levels.coulomb is None:
-        raise InputError(
-            "excitons need the Coulomb terms", remedy="compute the levels with coulomb=True"
-        )
+        return np.zeros((len(levels.electrons), len(levels.holes))), levels.gap.error
     field = levels.electrostatics
     volume = field.shape.spacing**3
     electron, hole = levels.solved["electron"], levels.solved["hole"]
@@ -155,8 +199,8 @@ def transitions(levels: Levels) -> tuple[Transition, ...]:
     rho_h = [
         density_of(hole.coarse_solution, hole.coarse_well, j) for j in range(len(levels.holes))
     ]
-    image_e = [field.image(rho) for rho in rho_e]
-    image_h = [field.image(rho) for rho in rho_h]
+    image_e = np.array([field.image(rho) for rho in rho_e])
+    image_h = np.array([field.image(rho) for rho in rho_h])
     fewer, more = (rho_e, rho_h) if len(rho_e) <= len(rho_h) else (rho_h, rho_e)
     attraction = np.array(
         [
@@ -167,50 +211,21 @@ def transitions(levels: Levels) -> tuple[Transition, ...]:
     if len(rho_e) > len(rho_h):
         attraction = attraction.T
     common = levels.coulomb.relaxation.value + levels.coulomb.correlation.value
-    inside = levels.shape.inside
-    waves_e = levels.wavefunctions["electron"].reshape(len(rho_e), -1).astype(float)
-    waves_h = levels.wavefunctions["hole"].reshape(len(rho_h), -1).astype(float)
-    overlaps = (waves_e * inside.reshape(-1)) @ waves_h.T * levels.shape.spacing**3
-    strengths = _strengths(levels, waves_e, waves_h)
-    bulk = levels.coulomb.optical_gap.error
-    made = []
-    for i, e in enumerate(levels.electrons):
-        for j, h in enumerate(levels.holes):
-            energy = (
-                e.energy.value
-                - h.energy.value
-                - attraction[i, j]
-                + image_e[i]
-                + image_h[j]
-                + common
-            )
-            made.append(
-                Transition(
-                    i,
-                    j,
-                    Value(float(energy), "eV", bulk),
-                    float(overlaps[i, j] ** 2),
-                    float(strengths[i, j] / energy),
-                )
-            )
-    return tuple(sorted(made, key=lambda t: t.energy.value))
+    total = image_e[:, None] + image_h[None, :] - attraction + common
+    return np.asarray(total), levels.coulomb.optical_gap.error
 
 
-def _strengths(levels: Levels, waves_e: Array, waves_h: Array) -> Array:
-    """Return strength times energy of each pair, eV: matrix elements added over the domains.
-
-    The momentum matrix element of a material acts where the material is, so that amplitudes, not
-    strengths, are added over the domains.
-    """
-    amplitude = np.zeros((len(waves_e), len(waves_h)))
-    for m, share in zip(levels.materials, levels.shape.fractions, strict=True):
-        strength = coupling(m)
-        if strength is None:
-            continue
-        valleys = max(1, len(m.valleys))
-        part = (waves_e * share.reshape(-1)) @ waves_h.T * levels.shape.spacing**3
-        amplitude += np.sqrt(2 * strength * valleys) * part
-    return np.asarray(amplitude**2)
+def _couplings(levels: Levels, fill: bool) -> Array:
+    """Return strength times energy of a full overlap in each domain, eV, spins and valleys counted."""
+    known = [coupling(m) for m in levels.materials]
+    given = [value for value in known if value is not None]
+    rest = (float(np.mean(given)) if given else 1.0) if fill else 0.0
+    return np.array(
+        [
+            2 * (rest if value is None else value) * max(1, len(m.valleys))
+            for value, m in zip(known, levels.materials, strict=True)
+        ]
+    )
 
 
 def local_field(levels: Levels) -> float:
@@ -242,6 +257,10 @@ def exciton(levels: Levels, *, temperature: float = 300.0) -> Exciton:
     """
     from scipy.constants import Boltzmann, elementary_charge
 
+    if levels.coulomb is None:
+        raise InputError(
+            "excitons need the Coulomb terms", remedy="compute the levels with coulomb=True"
+        )
     found = transitions(levels)
     thermal = max(Boltzmann * temperature / elementary_charge, 1e-9)
     energy = np.array([t.energy.value for t in found])
@@ -274,7 +293,7 @@ def exciton(levels: Levels, *, temperature: float = 300.0) -> Exciton:
         )
         strong = strength > 0.1 * strength.max()
         first = float(energy[strong].min())
-        shift = Value(max(first - emission, 0.0), "eV", levels.coulomb.optical_gap.error)  # type: ignore[union-attr]
+        shift = Value(max(first - emission, 0.0), "eV", levels.coulomb.optical_gap.error)
     if not levels.coulomb or lifetime is None:
         warnings.append("no radiative lifetime")
     return Exciton(found, lifetime, shift, temperature, tuple(warnings))
@@ -319,13 +338,10 @@ def absorption(
     found = transitions(levels)
     center = np.array([t.energy.value for t in found])
     strength = np.array([t.strength for t in found])
-    end = min(_end(levels, "electron"), _end(levels, "hole"))
+    end = complete_to(levels, found)
     if energies is None:
         energies = np.linspace(max(center[0] - 4 * width, 0.01), center.max() + 2 * width, points)
-    sigma = width / np.sqrt(8 * np.log(2))
-    lines = np.exp(-0.5 * ((energies[:, None] - center) / sigma) ** 2) / (
-        sigma * np.sqrt(2 * np.pi)
-    )
+    lines = line_shapes(energies, center, width)
     index = float(np.sqrt(levels.medium.dielectric))
     values = cross_section_unit() * local_field(levels) ** 2 / index * (lines @ strength)
     data = xr.DataArray(
@@ -344,11 +360,23 @@ def absorption(
     )
 
 
-def _end(levels: Levels, carrier: str) -> float:
-    """Return the transition from the highest computed level of a carrier to the other's edge."""
-    states = levels.states(carrier)
-    other = levels.holes[0] if carrier == "electron" else levels.electrons[0]
-    return abs(states[-1].energy.value - other.energy.value)
+def line_shapes(energies: Array, centers: Array, width: float) -> Array:
+    """Return Gaussian lines of unit area, 1/eV, (n_energies, n_lines); ``width`` is full at half."""
+    sigma = width / np.sqrt(8 * np.log(2))
+    return np.asarray(
+        np.exp(-0.5 * ((energies[:, None] - centers) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    )
+
+
+def complete_to(levels: Levels, pairs: tuple[Transition, ...]) -> float:
+    """Return the energy up to which no pair with a level that was not computed can lie, eV."""
+    first = pairs[0]
+    shift = first.energy.value - (
+        levels.electrons[first.electron].energy.value - levels.holes[first.hole].energy.value
+    )
+    electron = max(e.energy.value for e in levels.electrons) - levels.holes[0].energy.value
+    hole = levels.electrons[0].energy.value - min(h.energy.value for h in levels.holes)
+    return float(min(electron, hole) + shift)
 
 
 def polar_relaxation(levels: Levels, density: Array, static: list[float]) -> float:

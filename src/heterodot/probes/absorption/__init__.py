@@ -10,12 +10,7 @@ from heterodot.probes.absorption.exciton import (
     first_exciton,
 )
 from heterodot.probes.absorption.fit import fit
-from heterodot.probes.absorption.levels import (
-    AbsorptionSetup,
-    Transition,
-    simulate,
-    transitions,
-)
+from heterodot.probes.absorption.levels import AbsorptionSetup, simulate, transitions
 from heterodot.probes.absorption.scattering import Scattering, scattering
 from heterodot.probes.absorption.tauc import TaucEdge, tauc
 
@@ -28,7 +23,6 @@ __all__ = [
     "FirstExciton",
     "Scattering",
     "TaucEdge",
-    "Transition",
     "decompose",
     "derivatives",
     "elliott",
