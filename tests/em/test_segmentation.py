@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import json
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from heterodot.errors import InputError, NotFoundError
-from heterodot.probes.segmentation import binomial, flatten, otsu, pixel_noise, segment
-from heterodot.probes.segmentation.shapes import circle, rectangle
+from heterodot.probes.segmentation import (
+    binomial,
+    burnt_in,
+    flatten,
+    otsu,
+    pixel_noise,
+    review_document,
+    reviewed,
+    segment,
+)
+from heterodot.probes.segmentation._kernels import distances, grown_labels, largest_of
+from heterodot.probes.segmentation.shapes import blurred_rectangle, circle, rectangle
 from heterodot.probes.segmentation.split import hills
 
-from .fields import field, matched
+from .fields import THIN, field, matched, screenshot
 
 
 @pytest.mark.parametrize(
@@ -57,6 +71,160 @@ def test_two_domain_particles_are_counted_and_measured() -> None:
     assert len(found.domain_sizes("second")) == (table[:, 0] > 0).sum()
     bright = [d.level for p in found.particles for d in p.domains if d.name == "second"]
     assert np.median(bright) == pytest.approx(1.6, rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_large_field_is_counted_within_one_percent() -> None:
+    # a film that no polynomial of low order follows made 535 of 500 here
+    truth = field("sphere", shape=(2048, 2048), count=500, seed=1)
+    found = segment(truth.image, 0.25)
+    assert abs(len(found.particles) - 500) <= 5
+    rows = matched(found, truth, 0.25)
+    ratio = rows[:, 0] / rows[:, 1]
+    assert len(set(rows[:, 2])) == len(rows) > 450
+    assert ratio.mean() == pytest.approx(1, abs=0.015)
+    assert np.mean(np.abs(ratio - 1) < 0.03) > 0.97
+
+
+@pytest.mark.parametrize(("bright", "noise"), [(True, 6.0), (False, 3.0)])
+def test_platelets_on_edge_that_touch(bright: bool, noise: float) -> None:
+    truth = field(
+        "platelet", shape=(600, 700), size=90, spread=0.08, count=38, overlap=0.0, noise=noise,
+        bright=bright, seed=6,
+    )  # fmt: skip
+    found = segment(truth.image, 0.15)
+    assert found.shape == "platelet"
+    assert found.size_name == "longer edge"
+    assert len(found.particles) == 38
+    assert sum(p.touching for p in found.particles) >= 2
+    rows = matched(found, truth, 0.15)
+    assert len(rows) > 28
+    ratio = rows[:, 0] / rows[:, 1]
+    assert ratio.mean() == pytest.approx(1, abs=0.01)
+    assert np.mean(np.abs(ratio - 1) < 0.03) > 0.9
+    # the shorter edge, 14 pixels, from the blurred rectangle
+    true = THIN * rows[:, 1] * 0.15
+    assert np.median(np.sort(found.widths()) / np.sort(true)) == pytest.approx(1, abs=0.02)
+    sure = np.array([p.error for p in found.particles if p.size is not None])
+    pulls = (rows[:, 0] - rows[:, 1]) * 0.15 / sure
+    assert 0.5 < np.median(np.abs(pulls)) / 0.6745 < 2
+
+
+@pytest.mark.parametrize("kind", ["sphere", "cube"])
+def test_counted_electrons_and_uneven_illumination(kind: str) -> None:
+    truth = field(
+        kind, shape=(600, 700), count=55, film="haadf", dose=1.0, varied=0.4, overlap=0.1, seed=4
+    )
+    found = segment(truth.image, 0.25)
+    assert len(found.particles) == 55
+    rows = matched(found, truth, 0.25)
+    ratio = rows[:, 0] / rows[:, 1]
+    assert ratio.mean() == pytest.approx(1, abs=0.015)
+    assert np.mean(np.abs(ratio - 1) < 0.03) > 0.93
+
+
+def test_attached_domains_are_sized_apart() -> None:
+    truth = field(
+        "cube", second=0.6, attached=True, overlap=-0.5, count=30, shape=(700, 700), seed=9
+    )
+    found = segment(truth.image, 0.25)
+    assert found.shape == "cube"
+    assert len(found.particles) == 30
+    rows = matched(found, truth, 0.25)
+    assert np.mean(np.abs(rows[:, 0] / rows[:, 1] - 1) < 0.03) > 0.95  # the cube, not the whole
+    two = [p for p in found.particles if len(p.domains) == 2]
+    area = [p.domains[1].area / 0.0625 for p in two]
+    near = [
+        truth.second[np.hypot(*(truth.centers - np.array(p.center) / 0.25).T).argmin()] for p in two
+    ]
+    assert len(two) > 8
+    assert np.abs(np.sqrt(np.array(area) / near) - 1).max() < 0.05
+
+
+def test_screenshot_with_bar_and_label() -> None:
+    truth = field("sphere", shape=(600, 700), count=45, seed=3)
+    gray, bar = screenshot(truth)
+    plain = segment(gray, 0.25)
+    box = burnt_in(gray, bar)
+    # digits are 24 to 6 pixels above the bar
+    assert box[0] <= bar[0] - 24
+    assert box[1] >= bar[1]
+    found = segment(gray, 0.25, exclude=[box])
+    assert len(found.particles) == 45 < len(plain.particles)
+    rows = matched(found, truth, 0.25)
+    assert np.mean(np.abs(rows[:, 0] / rows[:, 1] - 1) < 0.03) > 0.95
+    with pytest.raises(InputError, match="hardly anything"):
+        segment(gray, 0.25, exclude=[(0, 590, 0, 700)])
+
+
+def test_an_edited_review_is_applied_and_others_are_refused() -> None:
+    truth = field("cube", shape=(400, 420), count=16, overlap=-0.1, second=0.5, size=50, seed=4)
+    found = segment(truth.image, 0.2)
+    written = json.loads(json.dumps(review_document(found, "field.tif", "ab")))
+    assert len(reviewed(found, written, "ab").particles) == len(found.particles)
+    two = next(p.number for p in found.particles if len(p.domains) == 2)
+    edited = copy.deepcopy(written)
+    out = next(r for r in edited["particles"] if r["number"] != two)
+    out["decision"] = "reject"
+    next(r for r in edited["particles"] if r["number"] == two)["domains"] = 1
+    after = reviewed(found, edited)
+    assert {p.number for p in found.particles} - {p.number for p in after.particles} == {
+        out["number"]
+    }
+    one = next(p for p in after.particles if p.number == two)
+    assert len(one.domains) == 1
+    before = next(p for p in found.particles if p.number == two)
+    assert one.domains[0].area == pytest.approx(sum(d.area for d in before.domains))
+    assert not after.second[after.labels == two].any()
+    for change, message in [
+        ({"decision": "maybe"}, "no decision"),
+        ({"number": 999}, "is not where"),
+        ({"center_nm": [0.0, 0.0]}, "is not where"),
+        ({"domains": 3}, "cannot be measured"),
+    ]:
+        bad = copy.deepcopy(written)
+        bad["particles"][0].update(change)
+        with pytest.raises(InputError, match=message):
+            reviewed(found, bad)
+    with pytest.raises(InputError, match="another image"):
+        reviewed(found, written, "cd")
+    with pytest.raises(InputError, match="not in the review"):
+        reviewed(found, {**written, "particles": written["particles"][1:]})
+    with pytest.raises(InputError, match="no review"):
+        reviewed(found, {"particles": []})
+
+
+def test_kernels_against_plain_ones() -> None:
+    rng = np.random.default_rng(4)
+    mask = ndimage.gaussian_filter(rng.normal(size=(60, 75)), 3) > 0
+    assert np.allclose(distances(mask), ndimage.distance_transform_edt(mask))
+    labels = ndimage.label(ndimage.binary_erosion(mask, iterations=2))[0].astype(np.int32)
+    grown = grown_labels(labels, 3.0)
+    reach, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    wanted = np.where(reach <= 3.0, labels[tuple(nearest)], 0)
+    assert ((grown > 0) == (wanted > 0)).all()
+    assert (grown == wanted).mean() > 0.995  # ties may go either way
+    top = largest_of(reach, labels, int(labels.max()))
+    assert np.allclose(top[1:], ndimage.maximum(reach, labels, np.arange(1, labels.max() + 1)))
+
+
+def test_blurred_rectangle_recovers_what_is_thinner_than_half_height_tells() -> None:
+    blur, truth = 1.6, np.array([30.3, 24.8, 0.4, 40.0, 3.0, 25.0])
+    fine = (np.arange(60 * 8) + 0.5) / 8 - 0.5
+    x, y = np.meshgrid(fine, fine)
+    c, s = np.cos(truth[2]), np.sin(truth[2])
+    u, v = c * (x - truth[0]) + s * (y - truth[1]), c * (y - truth[1]) - s * (x - truth[0])
+    box = truth[5] * ((np.abs(u) < truth[3] / 2) & (np.abs(v) < truth[4] / 2))
+    image = ndimage.gaussian_filter(box, 8 * blur).reshape(60, 8, 60, 8).mean((1, 3))
+    free = np.ones(image.shape, dtype=bool)
+    start = truth * [1.01, 0.98, 1.2, 0.9, 1.5, 0.7]
+    # the average over a pixel blurs by the root of 1/12
+    found, errors, rest = blurred_rectangle(image, free, start, np.hypot(blur, 12**-0.5))
+    assert found == pytest.approx(truth, rel=0.02)
+    assert rest < 0.01
+    assert (errors < 0.2).all()
+    over_half = (image > image.max() / 2).sum() / 40.0
+    assert over_half > 3.6  # what a threshold would give for 3.0
 
 
 def test_size_does_not_depend_on_scale_of_gray_nor_orientation() -> None:

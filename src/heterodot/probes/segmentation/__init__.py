@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heterodot.probes.segmentation.background import flatten, otsu, pixel_noise
+from heterodot.probes.segmentation.background import burnt_in, flatten, otsu, pixel_noise
 from heterodot.probes.segmentation.field import segment
 from heterodot.probes.segmentation.found import (
     DomainSize,
@@ -10,14 +10,18 @@ from heterodot.probes.segmentation.found import (
     Segmentation,
     binomial,
 )
+from heterodot.probes.segmentation.review import review_document, reviewed
 
 __all__ = [
     "DomainSize",
     "FoundParticle",
     "Segmentation",
     "binomial",
+    "burnt_in",
     "flatten",
     "otsu",
     "pixel_noise",
+    "review_document",
+    "reviewed",
     "segment",
 ]

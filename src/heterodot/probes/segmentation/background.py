@@ -175,3 +175,41 @@ def usual_contrast(flat: Image, noise: float) -> float:
             "no particle stands out of the noise", remedy="check the polarity or average frames"
         )
     return level
+
+
+def burnt_in(image: Image, bar: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return the box of a burnt-in bar and its label: rows from, to, columns from, to.
+
+    The label is what is of the bar's gray near the bar, in strokes no thicker than it.
+
+    Parameters
+    ----------
+    image : (ny, nx) array
+    bar : tuple of int
+        First row, past the last, first column, past the last.
+
+    Examples
+    --------
+    >>> field = np.arange(40000.0).reshape(200, 200) % 97
+    >>> field[180:186, 20:80] = field[165:175, 40:43] = 255
+    >>> burnt_in(field, (180, 186, 20, 80))
+    (163, 188, 18, 82)
+    """
+    from scipy import ndimage
+
+    y0, y1, x0, x1 = bar
+    long, high = x1 - x0, y1 - y0
+    top, left = max(y0 - long // 2, 0), max(x0 - long // 3, 0)
+    view = image[top : y1 + long // 2, left : x1 + long // 3]
+    parts, count = ndimage.label(view == image[y0, x0])
+    boxes = [(y0, y1, x0, x1)]
+    for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+        own = np.pad(parts[rows, columns] == number, 1)
+        thick = 2 * float(ndimage.distance_transform_edt(own).max())
+        if count > 1 and own.sum() > 4 and thick <= 1.5 * high + 2:
+            boxes.append((rows.start + top, rows.stop + top, columns.start + left,
+                          columns.stop + left))  # fmt: skip
+    low, high_ = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return (
+        max(int(low[0]) - 2, 0), int(high_[1]) + 2, max(int(low[2]) - 2, 0), int(high_[3]) + 2,
+    )  # fmt: skip

@@ -118,7 +118,7 @@ def segment(
         )
     kind = outline.thickness_of(field, labels) if thickness == "auto" else thickness
     labels, excess = outline.final_outlines(field, labels, kind)
-    pieces = outline.pieces(labels, excess)
+    pieces = outline.pieces(labels, excess, keep)
     second = np.zeros(labels.shape, dtype=bool)
     thin = shape == "platelet" or (shape == "auto" and outline.shape_of(pieces) == "platelet")
     domains: list[tuple[DomainSize, ...]] = [

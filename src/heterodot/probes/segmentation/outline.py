@@ -114,8 +114,8 @@ class Piece:
     at_border: bool
 
 
-def pieces(labels: Labels, excess: Image) -> list[Piece]:
-    """Return the particles of a labelled field."""
+def pieces(labels: Labels, excess: Image, keep: NDArray[np.bool_] | None = None) -> list[Piece]:
+    """Return the particles of a labelled field; what is not kept is a frame too."""
     from scipy import ndimage
 
     found = []
@@ -131,6 +131,9 @@ def pieces(labels: Labels, excess: Image) -> list[Piece]:
         near = ndimage.binary_dilation(others, iterations=3) if others.any() else others
         points, taken = _crossings(own, near, excess[y0 : rows.stop + 4, x0 : columns.stop + 4])
         border = rows.start == 0 or columns.start == 0 or rows.stop == ny or columns.stop == nx
+        if keep is not None:
+            hidden = ~keep[y0 : rows.stop + 4, x0 : columns.stop + 4]
+            border = border or bool((ndimage.binary_dilation(own, iterations=3) & hidden).any())
         free = 1 - taken / max(len(points) + taken, 1)
         points = points + np.array([x0, y0])
         found.append(Piece(number, (y0, x0), own, near, points, free, taken > 0, border))

@@ -226,7 +226,12 @@ def rejoined(labels: Labels) -> Labels:
             slice(min(s[i].start for s in both), max(s[i].stop for s in both)) for i in (0, 1)
         )
         view = name[labels[box]]
-        if name[a] != name[b] and solidity((view == name[a]) | (view == name[b])) > CONVEX:
+        one, other = view == name[a], view == name[b]
+        if name[a] == name[b]:
+            continue
+        apart = one.sum() * solidity(one) + other.sum() * solidity(other)
+        rough = apart / (one.sum() + other.sum()) - 0.03
+        if solidity(one | other) > min(CONVEX, rough):
             name[name == name[b]] = name[a]
     found = name[labels]
     return without_small(found, 1)
