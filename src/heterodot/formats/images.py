@@ -91,7 +91,7 @@ def read(path: Path, kind: str | None = None, *, pixel_size: float | None = None
         dims=("y", "x"),
         coords={"y": ("y", y, {"units": "nm"}), "x": ("x", x, {"units": "nm"})},
         name="intensity",
-        attrs={"units": "", "pixel_size_nm": found},
+        attrs={"units": "", "pixel_size_nm": found, "y_axis": "down"},
     )
     return Measurement(array, "image", path.name, sha256(path), metadata, tuple(notes))
 
@@ -202,6 +202,48 @@ def _rosetta(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], li
     size = float(axis.get("scale", 0.0)) * factor if factor else None
     metadata = {"original": signal.get("metadata", {})}
     return data.astype(np.float64), size if size else None, metadata, notes
+
+
+def write_tiff(path: str | Path, image: Measurement) -> Path:
+    """Write an image as 32-bit TIFF with its scale, as ImageJ, Gatan's program and `read` find it.
+
+    The top row of the file is the top of the picture; how the image was made goes into the
+    description as JSON.
+
+    Parameters
+    ----------
+    path : str or Path
+        .tif or .tiff.
+    image : Measurement
+        Kind ``"image"``, axes in Å or nm.
+
+    Raises
+    ------
+    OutputError
+        The suffix is another, or the file cannot be written.
+    """
+    import json
+
+    from PIL import Image
+
+    from heterodot.errors import OutputError
+    from heterodot.files import replacing
+
+    if Path(path).suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError("images with a scale are written as .tif", file=path, remedy="name it so")
+    values = np.asarray(image.data.values, dtype=np.float32)
+    if image.data.attrs.get("y_axis") == "up":
+        values = values[::-1]
+    x = image.data["x"]
+    step = float(x.values[1] - x.values[0]) * NANOMETERS[str(x.attrs["units"])]
+    made = json.dumps({**image.metadata, "units": image.data.attrs["units"]}, default=str)
+    text = (
+        f"ImageJ=1.54f\nunit=nm\nmin={values.min():.7g}\nmax={values.max():.7g}\nheterodot={made}\n"
+    )
+    tags = {270: text, 282: 1 / step, 283: 1 / step, 296: 1}
+    with replacing(path) as beside:
+        Image.fromarray(np.ascontiguousarray(values)).save(beside, format="TIFF", tiffinfo=tags)
+    return Path(path)
 
 
 def scale_bar(image: NDArray[Any]) -> tuple[int, int, int, int] | None:

@@ -8,7 +8,8 @@ with an experiment needs a multislice program. Atomic potentials: Peng, Acta Cry
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,8 +47,9 @@ class EmSetup:
         Å of vacuum on every side.
     blur : float
         Full width at half maximum of the probe, Å.
-    b_iso : float
-        Debye-Waller B of all atoms, Å².
+    b_iso : float or mapping
+        Debye-Waller B = 8 pi² <u²> in Å², of all atoms or by element (an element that is not
+        listed takes the entry ``"default"``, else 1.0).
     exponent : float
         Power of Z in Z-contrast (1.6 to 2 by detector angle).
     """
@@ -60,7 +62,7 @@ class EmSetup:
     pixel: float = 0.2
     margin: float = 5.0
     blur: float = 0.8
-    b_iso: float = 1.0
+    b_iso: float | Mapping[str, float] = field(default=1.0, hash=False)
     exponent: float = 1.7
 
     def __post_init__(self) -> None:
@@ -69,15 +71,23 @@ class EmSetup:
             "pixel": (self.pixel, 0.01, 5.0),
             "margin": (self.margin, 0.0, 1000.0),
             "blur": (self.blur, 0.0, 20.0),
-            "b_iso": (self.b_iso, 0.0, 50.0),
             "exponent": (self.exponent, 0.5, 2.5),
             "thickness": (1.0 if self.thickness is None else self.thickness, 0.1, 1e5),
         }
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise InputError(f"{value:g} is not {low:g} to {high:g}", place=f"EmSetup.{name}")
+        values = self.b_iso.values() if isinstance(self.b_iso, Mapping) else [self.b_iso]
+        if not all(0.0 <= b <= 50.0 for b in values):
+            raise InputError("B must lie in 0 to 50 Å²", place="EmSetup.b_iso")
         if not np.isfinite([*self.zone, *self.tilt]).all() or not np.any(self.zone):
             raise InputError("the zone axis has no direction", place="EmSetup.zone")
+
+    def b_of(self, symbol: str) -> float:
+        """Return B of an element, Å²."""
+        if isinstance(self.b_iso, Mapping):
+            return float(self.b_iso.get(symbol, self.b_iso.get("default", 1.0)))
+        return float(self.b_iso)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -154,7 +164,7 @@ def preview(particle: Particle, setup: EmSetup | None = None, mode: str = "haadf
     >>> image.data.dims
     ('y', 'x')
     """
-    import xarray as xr
+    from ase.data import chemical_symbols
     from scipy import fft
 
     setup = setup or EmSetup()
@@ -163,6 +173,35 @@ def preview(particle: Particle, setup: EmSetup | None = None, mode: str = "haadf
             f"'{mode}' is no preview", place="mode", remedy=f"give {' or '.join(MODES)}"
         )
     seen, keep = projected(particle, setup)
+    nx, ny = canvas(seen, setup)
+    q2 = np.add.outer(fft.fftfreq(ny, setup.pixel) ** 2, fft.rfftfreq(nx, setup.pixel) ** 2)
+    total = np.zeros(q2.shape, dtype=complex)
+    origin = np.array([nx // 2, ny // 2])
+    numbers = particle.numbers
+    for number in np.unique(numbers[keep]):
+        at = seen[keep & (numbers == number), :2] / setup.pixel + origin
+        b = setup.b_of(chemical_symbols[number])
+        total += fft.rfft2(_deposit(at, nx, ny)) * _form(int(number), q2, setup, b, mode)
+    total /= np.multiply.outer(np.sinc(fft.fftfreq(ny)), np.sinc(fft.rfftfreq(nx))) ** 4
+    image = fft.irfft2(total, s=(ny, nx)) / setup.pixel**2
+    metadata = {
+        "engine": "preview", "mode": mode, "setup": setup.to_json(), "atoms": int(keep.sum())
+    }  # fmt: skip
+    units = "V angstrom" if mode == "potential" else ""
+    note = "single scattering, no dynamical diffraction"
+    return as_image(image, setup.pixel, mode, units, metadata, (note,))
+
+
+def canvas(seen: NDArray[np.float64], setup: EmSetup) -> tuple[int, int]:
+    """Return how many pixels (nx, ny) hold the particle and its margin; pixel n // 2 is at 0.
+
+    Raises
+    ------
+    InputError
+        More than `LARGEST` along an edge.
+    """
+    from scipy import fft
+
     half = np.abs(seen[:, :2]).max(axis=0) + setup.margin
     nx, ny = (fft.next_fast_len(int(n), real=True) for n in np.ceil(2 * half / setup.pixel) + 1)
     if max(nx, ny) > LARGEST:
@@ -170,29 +209,27 @@ def preview(particle: Particle, setup: EmSetup | None = None, mode: str = "haadf
             f"the image would be {nx} x {ny} pixels", place="EmSetup.pixel",
             remedy=f"take larger pixels (at most {LARGEST} along an edge)",
         )  # fmt: skip
-    q2 = np.add.outer(fft.fftfreq(ny, setup.pixel) ** 2, fft.rfftfreq(nx, setup.pixel) ** 2)
-    total = np.zeros(q2.shape, dtype=complex)
-    origin = np.array([nx // 2, ny // 2])
-    numbers = particle.numbers
-    for number in np.unique(numbers[keep]):
-        at = seen[keep & (numbers == number), :2] / setup.pixel + origin
-        total += fft.rfft2(_deposit(at, nx, ny)) * _form(int(number), q2, setup, mode)
-    total /= np.multiply.outer(np.sinc(fft.fftfreq(ny)), np.sinc(fft.rfftfreq(nx))) ** 4
-    image = fft.irfft2(total, s=(ny, nx)) / setup.pixel**2
-    units = "V angstrom" if mode == "potential" else ""
-    data = xr.DataArray(
-        image,
-        dims=("y", "x"),
-        coords={
-            "y": ("y", (np.arange(ny) - origin[1]) * setup.pixel, {"units": "angstrom"}),
-            "x": ("x", (np.arange(nx) - origin[0]) * setup.pixel, {"units": "angstrom"}),
-        },
-        name=mode,
-        attrs={"units": units, "long_name": mode},
-    )
-    metadata = {"mode": mode, "setup": setup.to_json(), "atoms": int(keep.sum())}
-    note = "single scattering, no dynamical diffraction"
-    return Measurement(data, "image", "simulated", metadata=metadata, notes=(note,))
+    return nx, ny
+
+
+def as_image(
+    values: NDArray[np.float64],
+    pixel: float,
+    name: str,
+    units: str,
+    metadata: Mapping[str, Any],
+    notes: tuple[str, ...],
+) -> Measurement:
+    """Return (ny, nx) values as an image with axes in Å about the middle pixel (n // 2)."""
+    import xarray as xr
+
+    axes = {
+        key: (key, (np.arange(n) - n // 2) * pixel, {"units": "angstrom"})
+        for key, n in zip(("y", "x"), values.shape, strict=True)
+    }
+    attrs = {"units": units, "long_name": name, "pixel_size_nm": pixel / 10, "y_axis": "up"}
+    data = xr.DataArray(values, dims=("y", "x"), coords=axes, name=name, attrs=attrs)
+    return Measurement(data, "image", "simulated", metadata=metadata, notes=notes)
 
 
 def _deposit(at: NDArray[np.float64], nx: int, ny: int) -> NDArray[np.float64]:
@@ -213,10 +250,12 @@ def _deposit(at: NDArray[np.float64], nx: int, ny: int) -> NDArray[np.float64]:
     return flat.reshape(ny, nx)
 
 
-def _form(number: int, q2: NDArray[np.float64], setup: EmSetup, mode: str) -> NDArray[np.float64]:
+def _form(
+    number: int, q2: NDArray[np.float64], setup: EmSetup, b: float, mode: str
+) -> NDArray[np.float64]:
     """Return what one atom adds at squared frequencies q2 (1/Å²)."""
     sigma2 = (setup.blur / math.sqrt(8 * math.log(2))) ** 2
-    damping = np.exp(-q2 * (setup.b_iso / 4 + 2 * math.pi**2 * sigma2))
+    damping = np.exp(-q2 * (b / 4 + 2 * math.pi**2 * sigma2))
     if mode == "haadf":
         return np.asarray(number**setup.exponent * damping)
     return np.asarray(volt_per_amplitude() * scattering(number, q2) * damping)
