@@ -36,6 +36,7 @@ FLOORS = {
     "refine": 4,
     **dict.fromkeys(["study", "report"], 5),
     **dict.fromkeys(["cli", "web"], 6),
+    "__main__": 7,
 }
 # neighbors on one floor that may be used: (who, whom)
 ARROWS = {

@@ -339,6 +339,29 @@ def test_a_material_without_band_parameters_still_gets_its_page(tmp_path: Path) 
     result = Study.read(tmp_path / "eus.toml").run(tmp_path / "out")
     assert "no levels were computed: " in result.stages["electronic"].summary["skipped"]
     assert "of EuS" in result.stages["electronic"].summary["skipped"]
-    assert result.comparison[0]["computed"].startswith("not computed (no levels were computed")
+    assert result.comparison[0]["computed"].startswith("no levels were computed: ")
     assert "No levels were computed: " in result.report.read_text(encoding="utf-8")
     assert (result.out / "xrd.xy").is_file()
+
+
+def test_every_bundled_study_is_right_and_can_be_copied(tmp_path: Path) -> None:
+    from heterodot.catalog import crystal_or_file
+    from heterodot.study.comparison import check
+    from heterodot.study.study import bundled
+
+    for name, title in bundled().items():
+        settings = Study.demo(name).settings
+        assert settings.study.title == title
+        assert settings.compare
+        check(settings)
+        for crystal in (settings.crystals.a, settings.crystals.b):
+            assert len(crystal_or_file(crystal)[0]) > 0
+    with pytest.raises(InputError, match=r"choose among .*cspbbr3-cds"):
+        Study.demo("cspbbr3-cdse")
+    command = [sys.executable, "-m", "heterodot", "demo", "cspbbr3-cds", "--copy"]
+    target = tmp_path / "mine.toml"
+    assert subprocess.run([*command, str(target)], capture_output=True, check=False).returncode == 0
+    assert Study.read(target).settings == Study.demo("cspbbr3-cds").settings
+    again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)
+    assert again.returncode == 3
+    assert "is there already" in again.stderr

@@ -31,18 +31,47 @@ def run(console: Console, study: str, out: str | None) -> None:
 
 
 @click.command()
+@click.argument("name", default="cspbcl3-pbs")
+@click.option("--list", "listed", is_flag=True, help="Show the bundled studies.")
+@click.option(
+    "--copy", "copy_to", type=click.Path(), help="Write the study file here, run nothing."
+)
 @click.option(
     "--out", "-o", type=click.Path(), default="heterodot-demo", show_default=True, help="Folder."
 )
 @verb("heterodot/run/1")
-def demo(console: Console, out: str) -> None:
-    """Run the bundled study: a CsPbCl3/PbS nanocrystal, end to end.
+def demo(console: Console, name: str, listed: bool, copy_to: str | None, out: str) -> None:
+    """Run a bundled study end to end: CsPbCl3/PbS, or another NAME of --list.
 
-    Example: heterodot demo --out heterodot-demo
+    \b
+    heterodot demo --out heterodot-demo
+    heterodot demo cspbbr3-cds --copy mine.toml
     """
     from heterodot.study import Study
+    from heterodot.study.study import bundled
 
-    _run(console, Study.demo(), out)
+    if listed:
+        console.document({"studies": bundled()})
+        console.table(["name", "study"], list(bundled().items()))
+        return
+    study = Study.demo(name)
+    if copy_to is not None:
+        _copy(console, study, copy_to)
+        return
+    _run(console, study, out)
+
+
+def _copy(console: Console, study: Study, path: str) -> None:
+    from pathlib import Path
+
+    from heterodot.errors import OutputError
+    from heterodot.files import write_text
+
+    if Path(path).exists():
+        raise OutputError("is there already", file=path, remedy="choose another name")
+    write_text(path, study.text)
+    console.document({"file": path})
+    console.say(f"wrote {path}; run it with: heterodot run {path}")
 
 
 def _run(console: Console, study: Study, out: str | None) -> None:

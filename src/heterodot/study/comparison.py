@@ -66,7 +66,7 @@ def _row(wish: Comparison, n: int, done: Done) -> dict[str, Any]:
     skipped = done["electronic"].summary.get("skipped")
     try:
         computed: Value | str = (
-            f"not computed ({skipped})"
+            skipped.split(";")[0]
             if skipped and wish.computed.startswith("electronic.")
             else COMPUTED[wish.computed](wish, done)
         )

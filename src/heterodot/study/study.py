@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from heterodot.documents import plain
-from heterodot.errors import InputError, OutputError
+from heterodot.errors import InputError, OutputError, nearest
 from heterodot.files import read_text, write_text
 from heterodot.progress import Progress, silent
 from heterodot.study.provenance import record
 from heterodot.study.settings import Settings, read_settings
 from heterodot.study.stages import STAGES, Job, Stage
 from heterodot.study.store import StageResult, Store, content_hash
+
+DATA = Path(__file__).parent / "data"
 
 # what a user wants to find at once, and the stage that made it
 PRODUCTS = {
@@ -108,9 +110,21 @@ class Study:
         return cls(read_settings(path), Path(path), read_text(path))
 
     @classmethod
-    def demo(cls) -> Study:
-        """Return the bundled study, CsPbCl3/PbS."""
-        return cls.read(Path(__file__).parent / "data" / "cspbcl3-pbs.toml")
+    def demo(cls, name: str = "cspbcl3-pbs") -> Study:
+        """Return a bundled study by its name; see `bundled`.
+
+        Raises
+        ------
+        InputError
+            There is no such study.
+        """
+        known = bundled()
+        if name not in known:
+            close = nearest(name, known) or list(known)
+            raise InputError(
+                f"'{name}' is not a bundled study", remedy=f"choose among {', '.join(close)}"
+            )
+        return cls.read(DATA / f"{name}.toml")
 
     def run(self, out: str | Path | None = None, *, progress: Progress = silent) -> StudyResult:
         """Run every stage that has no whole result yet, and write the report.
@@ -209,6 +223,22 @@ class Study:
                 "needs": {name: done[name].key for name in stage.needs},
             }
         )
+
+
+def bundled() -> dict[str, str]:
+    """Return the names of the studies that come with the package, and their titles.
+
+    Examples
+    --------
+    >>> bundled()["cspbbr3-cds"]
+    'CsPbBr3/CdS Janus'
+    """
+    import tomllib
+
+    return {
+        path.stem: tomllib.loads(path.read_text(encoding="utf-8"))["study"]["title"]
+        for path in sorted(DATA.glob("*.toml"))
+    }
 
 
 def _copy_products(folder: Path, done: Mapping[str, StageResult]) -> None:
