@@ -19,6 +19,7 @@ from heterodot.energy.ewald import ewald, near_pairs
 from heterodot.energy.potential import OFF, IonicPotential
 from heterodot.energy.shells import Shells, shells_of, strains, voigt
 from heterodot.errors import InputError, MissingValueError, NotFoundError
+from heterodot.organic import molecules
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -149,6 +150,13 @@ def _fit(
 ) -> IonicPotential:
     from scipy.optimize import least_squares
 
+    for crystal in crystals:
+        if molecules(crystal):
+            raise InputError(
+                f"{crystal.formula} has molecules, which are no point ions",
+                place="fit_potential",
+                remedy="use an engine that knows molecules (see heterodot.energy.engines)",
+            )
     notes: list[str] = []
     charges = _charges(crystals, ions, notes)
     elements = sorted(charges)

@@ -194,6 +194,10 @@ def _foreign(
         charge = np.array([usual[s] for s in symbols])
         unknown = sorted(s for s in counts if s not in STATES)
         said = "common oxidation states" + (f"; unknown for {unknown}" if unknown else "")
+        charge, molecule = _molecular(symbols, positions, charge)
+        if molecule.any():
+            said += "; molecules by their bonds"
+            arrays.setdefault("molecule", molecule)
     own_domain = arrays.pop("domain", None)
     role = arrays.pop("role", None)
     if role is None or not set(np.unique(role)) <= set(roles):
@@ -209,6 +213,22 @@ def _foreign(
     return particle_kind(  # type: ignore[no-any-return]
         symbols, positions, domain, role, charge, domains, (), arrays, {"charges": said}
     )
+
+
+def _molecular(symbols: tuple[str, ...], positions: Any, charge: Any) -> tuple[Any, Any]:
+    """Charges with those of molecules on one atom of each, and the molecule of each atom."""
+    from ase.data import atomic_numbers
+
+    from heterodot.organic import groups_of
+
+    groups = groups_of(np.array([atomic_numbers[s] for s in symbols]), np.asarray(positions))
+    charge = np.array(charge)
+    molecule = np.zeros(len(symbols), dtype=np.int64)
+    for n, group in enumerate(groups, 1):
+        charge[group.atoms] = 0.0
+        charge[group.carrier] = group.charge
+        molecule[group.atoms] = n
+    return charge, molecule
 
 
 def _comment(line: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ domain is taken off its site whole, and its site stays empty.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from heterodot.crystal import Crystal
 from heterodot.organic import IonicCrystal, labels
 from heterodot.particle.crystallite import Crystallite
 from heterodot.particle.particle import Particle
@@ -266,3 +268,84 @@ def kept_rigid(particle: Particle, positions: Array) -> Array:
     out = np.array(positions)
     out[inside] = particle.positions[inside] + step[molecule[inside]]
     return out
+
+
+# -------------------------------------------------------------------- how a found domain lies
+
+
+def by_sites(
+    particle: Particle, crystal: Crystal, site: int, rotation: Array, atom: int, members: Ints
+) -> tuple[Array, float]:
+    """Refine a rotation on the atoms around one of them, and say how badly they miss their sites.
+
+    All turns that carry an octahedron of bonds onto itself are tried, since the site of the
+    crystal has fewer.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        With all atoms.
+    site : int
+        Atom of the cell that ``atom`` is taken for.
+    rotation : (3, 3) array
+        First guess, crystal -> particle.
+    members : (n,) int array
+        Atoms of the domain.
+
+    Returns
+    -------
+    rotation : (3, 3) array
+    missed : float
+        Mean distance from the nearest site of the same element, Å, none counted above one.
+    """
+    here = particle.positions[members] - particle.positions[atom]
+    near = (np.linalg.norm(here, axis=1) < 10.0) & (particle.numbers[members] > 1)
+    points, numbers = here[near], particle.numbers[members[near]]
+    best = (rotation, np.inf)
+    for turn in _octahedral_turns():
+        trial = rotation @ turn
+        for _ in range(3):
+            target, off = _nearest_sites(crystal, points @ trial + crystal.positions[site], numbers)
+            good = off < 0.9
+            if good.sum() < 8:
+                break
+            u, _, vt = np.linalg.svd(points[good].T @ (target[good] - crystal.positions[site]))
+            trial = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+        _, off = _nearest_sites(crystal, points @ trial + crystal.positions[site], numbers)
+        missed = float(np.minimum(off, 1.0).mean())
+        if missed < best[1] - 1e-9:
+            best = (trial, missed)
+    return best
+
+
+def _nearest_sites(crystal: Crystal, points: Array, numbers: Ints) -> tuple[Array, Array]:
+    """Nearest site of the same element to each point, Cartesian, and its distance, Å."""
+    scaled = points @ np.linalg.inv(crystal.cell)
+    target = np.array(points)
+    off = np.full(len(points), np.inf)
+    for number in np.unique(numbers):
+        mine = np.flatnonzero(numbers == number)
+        sites = crystal.scaled[crystal.numbers == number]
+        if len(sites) == 0:
+            continue
+        delta = sites[None] - scaled[mine][:, None]
+        delta -= np.round(delta)
+        step = delta @ crystal.cell
+        length = np.linalg.norm(step, axis=2)
+        k = length.argmin(axis=1)
+        rows = np.arange(len(mine))
+        target[mine] = points[mine] + step[rows, k]
+        off[mine] = length[rows, k]
+    return target, off
+
+
+def _octahedral_turns() -> list[Array]:
+    """The 24 proper rotations of a cube."""
+    found = []
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            turn = np.zeros((3, 3))
+            turn[range(3), order] = signs
+            if np.linalg.det(turn) > 0:
+                found.append(turn)
+    return found

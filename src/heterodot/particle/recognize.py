@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
-from heterodot.particle.checks import Contacts, contacts
+from heterodot.organic import molecules
+from heterodot.particle.checks import Contacts, contacts, holding
+from heterodot.particle.organics import by_sites, molecule_of
 from heterodot.particle.particle import Domain, Particle
 from heterodot.particle.touch_up import relabel
 
@@ -73,7 +75,8 @@ def recognize(particle: Particle, crystals: Sequence[Crystal] | None = None) -> 
     label = _vote(scores, found)
     organic = np.isin(particle.numbers, (1, 6, 7, 8))
     label[organic & (scores.max(axis=1) < 0.2)] = -1
-    groups = _components(label, found, scores)
+    label = _one_label(label, molecule_of(particle))
+    groups = _components(label, found, scores, holding(particle, found))
     domains: list[Domain] = []
     domain = np.full(len(particle), -1, dtype=np.int64)
     for members in groups:
@@ -197,19 +200,36 @@ def _vote(scores: Array, found: Contacts) -> Ints:
     return np.asarray(field.argmax(axis=1), dtype=np.int64)
 
 
-def _components(label: Ints, found: Contacts, scores: Array) -> list[Ints]:
-    """Connected atoms of one label, largest first; splinters without an interior are left out."""
+def _one_label(label: Ints, molecule: Ints) -> Ints:
+    """Give all atoms of a molecule the label that most of them have."""
+    inside = np.flatnonzero(molecule)
+    if len(inside) == 0:
+        return label
+    kinds, column = np.unique(label, return_inverse=True)
+    votes = np.zeros((int(molecule.max()) + 1, len(kinds)))
+    np.add.at(votes, (molecule[inside], column[inside]), 1.0)
+    label = label.copy()
+    label[inside] = kinds[votes.argmax(axis=1)][molecule[inside]]
+    return label
+
+
+def _components(label: Ints, found: Contacts, scores: Array, held: NDArray[np.bool_]) -> list[Ints]:
+    """Connected atoms of one label, largest first; splinters without an interior are left out.
+
+    Layers that only molecules in contact hold together are one domain.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     n = len(label)
-    i, j = found.i[found.bond], found.j[found.bond]
+    i, j = found.i[held], found.j[held]
     same = (label[i] == label[j]) & (label[i] >= 0)
     graph = coo_matrix((np.ones(int(same.sum())), (i[same], j[same])), shape=(n, n))
     _, piece = connected_components(graph, directed=False)
     size = np.bincount(piece)
     order = np.argsort(-size, kind="stable")
     least = max(SMALL, int(0.01 * n))
+    i, j = found.i[found.bond], found.j[found.bond]
     mixed = np.zeros(n, dtype=bool)
     mixed[i[label[i] != label[j]]] = True
     mixed[j[label[i] != label[j]]] = True
@@ -283,12 +303,18 @@ def _orientation(
     middle = particle.positions[members].mean(0)
     near = full[np.argsort(np.linalg.norm(particle.positions[full] - middle, axis=1))[:40]]
     best: tuple[float, Array, int] | None = None
-    for atom in near[:3]:
+    organic = bool(molecules(crystal))
+    for atom in near[: 6 if organic else 3]:
         observed = particle.positions[j[i == atom]] - particle.positions[atom]
         rotation, cost = _align(reference, observed)
+        if organic:
+            # octahedra of one layer are turned both ways: only the molecules tell the site
+            rotation, cost = by_sites(particle, crystal, site, rotation, int(atom), members)
         if best is None or cost < best[0]:
             best = (cost, rotation, int(atom))
     assert best is not None
+    if organic:
+        return best[1], particle.positions[best[2]] - best[1] @ crystal.positions[site]
     rotation = _refine(particle, reference, best[1], i, j, near)
     # of all equivalent settings the one nearest to the file's own axes
     options = rotation @ crystal.proper_rotations
