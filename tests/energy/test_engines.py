@@ -113,7 +113,7 @@ def test_stopped_cp2k_offers_restart_and_goes_on(tmp_path, monkeypatch) -> None:
     program.write_text(
         "#!/bin/sh\n"
         "echo ' CP2K| version string:  CP2K version 2023.1'\n"
-        "if grep -q 'SCF_GUESS RESTART' run.inp; then\n"
+        "if grep -q 'SCF_GUESS RESTART' run-again.inp; then\n"
         "  echo ' ENERGY| Total FORCE_EVAL ( QS ) energy [a.u.]:  -1.500000000'\n"
         "  echo ' PROGRAM ENDED AT now'\n"
         "else echo psi > run-RESTART.wfn; exit 3; fi\n"

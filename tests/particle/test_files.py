@@ -73,7 +73,7 @@ def test_ase_reads_what_was_written(name: str, reader: str, tmp_path: Path) -> N
 
 def test_cp2k_input_is_whole(tmp_path: Path) -> None:
     files = export(janus(), tmp_path / "run.inp")
-    text = files[1].read_text()
+    text = files[0].read_text()
     assert text.count("&KIND") == text.count("&END KIND") == 4
     opened: list[str] = []
     for line in text.splitlines():
@@ -83,7 +83,7 @@ def test_cp2k_input_is_whole(tmp_path: Path) -> None:
         elif word.startswith("&"):
             opened.append(word[1:])
     assert not opened
-    # every atom is in exactly one list of a domain
+    # larger than 300 atoms: lists of domains only, and every atom is in exactly one of them
     listed: set[int] = set()
     for line in text.splitlines():
         if line.strip().startswith("LIST"):
@@ -91,7 +91,8 @@ def test_cp2k_input_is_whole(tmp_path: Path) -> None:
                 first, _, last = part.partition("..")
                 listed |= set(range(int(first), int(last or first) + 1))
     assert listed == set(range(1, len(janus()) + 1))
-    assert files[0].name != "run.xyz"
+    assert f"# list 1 is {janus().domains[0].name}" in text
+    assert len(files) == 1
 
 
 def test_domains_are_found_again_in_a_foreign_file() -> None:
@@ -203,7 +204,9 @@ def test_build_inspect_exchange_passivate_export(tmp_path: Path) -> None:
     capped = run("passivate", cube, "--ligand", "acetate", "--coverage", "0.1")
     assert capped["ligands"] > 0
     written = run("export", dimer, str(tmp_path / "d.inp"))
-    assert len(written["files"]) == 2
+    assert len(written["files"]) == 1
+    written = run("export", dimer, str(tmp_path / "d.inp"), "--set", "task=relax")
+    assert "RUN_TYPE GEO_OPT" in (tmp_path / "d.inp").read_text()
 
 
 @pytest.mark.parametrize(

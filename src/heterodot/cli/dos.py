@@ -22,6 +22,10 @@ from heterodot.cli.console import Console, verb
 )
 @click.option("--table", type=click.Path(), help="Write the curves as CSV.")
 @click.option("--figure", type=click.Path(), help="Write a figure (.svg, .pdf, .png).")
+@click.option("--surfaces", type=click.Path(), help="Picture of HOMO and LUMO from cube files.")
+@click.option(
+    "--enclosed", default=0.5, show_default=True, help="Share of an orbital inside its surface."
+)
 @verb("heterodot/dos/1")
 def dos(
     console: Console,
@@ -33,11 +37,13 @@ def dos(
     limit: float,
     table: str | None,
     figure: str | None,
+    surfaces: str | None,
+    enclosed: float,
 ) -> None:
     """Density of states by domain, frontier orbitals and traps.
 
-    FILE is the output of CP2K (its .pdos files beside it), or a particle file, whose states near
-    the gap are then computed by tight binding.
+    FILE is the output of CP2K (its .pdos, .molden and .cube files beside it), a Molden file of any
+    program, or a particle file, whose states near the gap are then computed by tight binding.
 
     Example: heterodot dos run.out --particle dimer.xyz --figure dos.svg
     """
@@ -62,6 +68,8 @@ def dos(
         drawn = dos_figure(curves, orbitals, traps)
         with replacing(figure) as beside:
             drawn.savefig(beside)
+    if surfaces:
+        _surfaces(file, surfaces, orbitals.energies[[traps.homo, traps.lumo]], enclosed, particle)
     console.document({"file": file, "orbitals": len(orbitals.energies), "sigma": sigma, **content})
     shares = orbitals.shares()
     population = participation(orbitals.weights)
@@ -86,9 +94,37 @@ def dos(
         f"trap: {traps.criterion} (IPR above {min(1.0, traps.threshold[traps.homo]):.3g} at the HOMO); "
         f"{int(traps.is_trap.sum())} of {len(population)} orbitals"
     )
-    for path in (table, figure):
+    for path in (table, figure, surfaces):
         if path:
             console.say(f"written: {path}")
+
+
+def _surfaces(file: str, output: str, edges: Any, enclosed: float, particle: str | None) -> None:
+    from heterodot.electronic.dos_cube import enclosing_value, isosurface, read_cube
+    from heterodot.electronic.dos_sources import frontier_cubes
+    from heterodot.errors import InputError
+    from heterodot.files import replacing
+    from heterodot.particle import Particle
+    from heterodot.report.figures_dos import orbital_figure
+
+    found = {}
+    if not file.lower().endswith((".xyz", ".extxyz", ".molden")):
+        found = frontier_cubes(file, *edges)
+    if not found:
+        raise InputError(
+            "has no cube files of HOMO or LUMO beside it",
+            file=file,
+            remedy="ask for them: heterodot export ... --set cube=-1,1",
+        )
+    panels = []
+    for name, path in found.items():
+        cube = read_cube(path)
+        value = enclosing_value(cube, enclosed)
+        panels.append((name, cube, isosurface(cube, value), isosurface(-cube, value)))
+    domain = Particle.read(particle).domain if particle else None
+    drawn = orbital_figure(panels, domain)
+    with replacing(output) as beside:
+        drawn.savefig(beside)
 
 
 def _orbitals(console: Console, file: str, particle: str | None, states: int) -> Any:

@@ -135,29 +135,9 @@ class Orbitals:
         InputError
             The run has no projected states, or none by atom.
         """
-        states = result.states
-        n = len(result.symbols)
-        if states is None:
-            raise InputError("the run has no projected states", remedy="ask for &PRINT &PDOS")
-        rows = [states.weights.get(f"list {a + 1}") for a in range(n)]
-        if any(row is None for row in rows):
-            raise InputError(
-                "the projected states are by element only",
-                place="dos",
-                remedy="print one &LDOS list per atom (Heterodot's own input does)",
-            )
-        owner = np.zeros(n, dtype=int) if domain is None else np.asarray(domain)
-        return cls(
-            states.energies,
-            states.occupations,
-            np.array(rows, dtype=float),
-            result.symbols,
-            owner,
-            tuple(names) or ("all",),
-            f"CP2K, {result.version}",
-            "Lowdin (CP2K PDOS)",
-            result.notes,
-        )
+        from heterodot.electronic.dos_sources import from_cp2k
+
+        return from_cp2k(result, domain, names)
 
 
 # -------------------------------------------------------------------- localization
@@ -419,15 +399,7 @@ def summary(orbitals: Orbitals, traps: Traps) -> dict[str, Any]:
 def read_orbitals(
     path: str | Path, domain: ArrayLike | None = None, names: Sequence[str] = ()
 ) -> Orbitals:
-    """Return the orbitals of a CP2K output file (with its .pdos files beside it).
+    """Return the orbitals of a calculation (`heterodot.electronic.dos_sources.read_orbitals`)."""
+    from heterodot.electronic import dos_sources
 
-    Raises
-    ------
-    InputError
-        Not an output that is understood.
-    NotFoundError
-        The run stopped half-way.
-    """
-    from heterodot.energy.cp2k_output import read_output
-
-    return Orbitals.from_cp2k(read_output(path), domain, names)
+    return dos_sources.read_orbitals(path, domain, names)

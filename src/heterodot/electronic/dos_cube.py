@@ -42,6 +42,9 @@ class Cube:
         """Volume of a grid point, Å³."""
         return abs(float(np.linalg.det(self.steps)))
 
+    def __neg__(self) -> Cube:
+        return Cube(-self.values, self.origin, self.steps, self.numbers, self.positions, self.title)
+
     def __sub__(self, other: Cube) -> Cube:
         same = self.values.shape == other.values.shape and np.allclose(
             self.steps, other.steps, atol=1e-4

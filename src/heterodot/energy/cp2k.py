@@ -1,26 +1,28 @@
-"""CP2K behind our objects: input written, program run and restarted, output parsed.
-
-Quickstep with the Gaussian and plane waves method (VandeVondele et al., Comput. Phys. Commun. 167,
-103 (2005)), MOLOPT basis sets and GTH pseudopotentials; finite bodies in a box with a wavelet
-Poisson solver. Per-atom weights of the orbitals come from CP2K's projected density of states with
-one list per atom, so no overlap matrix has to be rebuilt here.
-"""
+"""CP2K behind our objects: input written, program run and restarted, output parsed."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from heterodot.energy.cp2k_output import Cp2kResult, read_output
+from heterodot.energy.cp2k_input import (
+    Cp2kSettings,
+    count_electrons,
+    input_text,
+    settings_from,
+    write_input,
+)
+from heterodot.energy.cp2k_output import Cp2kResult, read_output, read_positions
 from heterodot.errors import InputError, MissingExtraError, NotFoundError
 from heterodot.files import write_text
 from heterodot.progress import Progress, silent
@@ -28,271 +30,81 @@ from heterodot.progress import Progress, silent
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from heterodot.energy.relaxation import Relaxation
+
+__all__ = [
+    "Cp2kSettings", "command", "count_electrons", "cp2k_calculator", "find_cp2k", "input_text",
+    "relax_cp2k", "run_cp2k", "settings_from", "write_input",
+]  # fmt: skip
+
 PROGRAMS = ("cp2k.psmp", "cp2k.ssmp", "cp2k.popt", "cp2k.sopt", "cp2k")
-
-#: electrons that the GTH pseudopotentials leave in the valence (files GTH_POTENTIALS of CP2K)
-VALENCE = {
-    "H": 1, "C": 4, "N": 5, "O": 6, "F": 7, "Na": 9, "Mg": 10, "P": 5, "S": 6, "Cl": 7, "K": 9,
-    "Mn": 15, "Cu": 11, "Zn": 12, "Ga": 13, "Ge": 4, "As": 5, "Se": 6, "Br": 7, "Rb": 9, "Ag": 11,
-    "Cd": 12, "In": 13, "Sn": 4, "Sb": 5, "Te": 6, "I": 7, "Cs": 9, "Hg": 12, "Pb": 4, "Bi": 5,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cp2kSettings:
-    """What is asked of CP2K.
-
-    Attributes
-    ----------
-    functional : str
-        ``"PBE"``, ``"BLYP"``, ``"PADE"`` (LDA).
-    basis : str
-        Basis set name in BASIS_MOLOPT.
-    cutoff : float
-        Plane-wave cutoff of the density, Ry.
-    vacuum : float
-        Empty space on each side of the body, Å.
-    scf_eps : float
-        Convergence of the wavefunction.
-    max_scf : int
-    task : str
-        ``"energy"``, ``"force"`` or ``"relax"``.
-    max_steps, fmax :
-        Of a relaxation; eV/Å.
-    n_lumo : int
-        Empty orbitals to compute and project.
-    cube : tuple of int
-        Orbitals to write as cube files, counted from the gap: -1 is the HOMO, 1 the LUMO.
-    density : bool
-        Write the electron density as a cube file.
-    charge : int
-        Net charge of the body; has to be said where it is not zero.
-    stride : int
-        Grid points per cube point.
-    """
-
-    functional: str = "PBE"
-    basis: str = "DZVP-MOLOPT-SR-GTH"
-    cutoff: float = 300.0
-    vacuum: float = 6.0
-    scf_eps: float = 1e-6
-    max_scf: int = 60
-    task: str = "force"
-    max_steps: int = 100
-    fmax: float = 0.05
-    n_lumo: int = 10
-    cube: tuple[int, ...] = ()
-    density: bool = False
-    charge: int = 0
-    stride: int = 2
-    extra: Mapping[str, str] = field(default_factory=dict)
+CONTAINERS = ("apptainer", "singularity", "podman", "docker")
 
 
 def find_cp2k() -> str:
-    """Return the path of a CP2K program, from ``HETERODOT_CP2K`` or PATH.
+    """Return the program line of CP2K, from ``HETERODOT_CP2K`` or PATH.
+
+    ``HETERODOT_CP2K`` may hold a line with arguments (``mpirun -np 8 cp2k.psmp``).
 
     Raises
     ------
     MissingExtraError
         There is none.
     """
-    asked = os.environ.get("HETERODOT_CP2K")
-    for name in (asked, *PROGRAMS) if asked else PROGRAMS:
-        found = shutil.which(str(name))
+    asked = os.environ.get("HETERODOT_CP2K", "").strip()
+    if asked:
+        first = shlex.split(asked)[0]
+        if shutil.which(first):
+            return asked
+        raise MissingExtraError(
+            f"HETERODOT_CP2K names '{first}', which is not a program here",
+            remedy="correct or unset the variable",
+        )
+    for name in PROGRAMS:
+        found = shutil.which(name)
         if found:
-            return found
+            return shlex.quote(found)
     raise MissingExtraError(
         "CP2K is not on PATH",
-        remedy="install it ('apt install cp2k' on Debian, 'conda install -c conda-forge cp2k') or "
-        "set HETERODOT_CP2K to the program or to a script that runs it in a container",
+        remedy="install it ('apt install cp2k' on Debian, 'conda install -c conda-forge cp2k'), "
+        "set HETERODOT_CP2K to the program, or HETERODOT_CP2K_IMAGE to a container image",
     )
 
 
-def write_input(
-    atoms: Atoms,
-    folder: str | Path,
-    settings: Cp2kSettings | None = None,
-    *,
-    name: str = "run",
-    restart: bool = False,
-) -> Path:
-    """Write ``<name>.inp`` for a finite body and return its path.
+def command(folder: str | Path, name: str = "run", threads: int = 1) -> list[str]:
+    """Return the command line that runs ``<name>.inp`` in a folder.
+
+    With ``HETERODOT_CP2K_IMAGE`` set (an image file or a name such as ``cp2k/cp2k:2024.1``) it
+    runs in a container by apptainer, singularity, podman or docker, whichever is on PATH first;
+    ``HETERODOT_CP2K`` then names the program inside (``cp2k`` where not given).
 
     Raises
     ------
-    InputError
-        An element without pseudopotential, an odd number of electrons, an unannounced charge.
+    MissingExtraError
+        Neither CP2K nor a container program is there.
     """
-    settings = settings or Cp2kSettings()
-    text = input_text(atoms, settings, name=name, restart=restart)
-    return write_text(Path(folder) / f"{name}.inp", text)
-
-
-def input_text(
-    atoms: Atoms, settings: Cp2kSettings, *, name: str = "run", restart: bool = False
-) -> str:
-    """Return the text of a CP2K input (see `write_input`)."""
-    symbols = atoms.get_chemical_symbols()
-    electrons = count_electrons(symbols, settings.charge)
-    _refuse_charge(atoms, settings.charge)
-    edge = float(np.ceil(np.ptp(atoms.positions, axis=0).max() + 2 * settings.vacuum))
-    middle = 0.5 * (atoms.positions.max(axis=0) + atoms.positions.min(axis=0))
-    coordinates = atoms.positions - middle + edge / 2
-    runs = {"energy": "ENERGY", "force": "ENERGY_FORCE", "relax": "GEO_OPT"}
-    if settings.task not in runs:
-        raise InputError(f"task '{settings.task}'", place="cp2k", remedy=f"one of {list(runs)}")
-    spin = electrons % 2
-    dft = [
-        "BASIS_SET_FILE_NAME BASIS_MOLOPT",
-        "POTENTIAL_FILE_NAME GTH_POTENTIALS",
-        f"CHARGE {settings.charge}",
-        *(["UKS T"] if spin else []),
-        f"WFN_RESTART_FILE_NAME {name}-RESTART.wfn",
-        "&MGRID",
-        f"  CUTOFF {settings.cutoff:g}",
-        "  REL_CUTOFF 50",
-        "&END MGRID",
-        "&QS",
-        "  EPS_DEFAULT 1.0E-11",
-        "&END QS",
-        "&POISSON",
-        "  PERIODIC NONE",
-        "  POISSON_SOLVER WAVELET",
-        "&END POISSON",
-        "&SCF",
-        f"  SCF_GUESS {'RESTART' if restart else 'ATOMIC'}",
-        f"  EPS_SCF {settings.scf_eps:.1E}",
-        f"  MAX_SCF {settings.max_scf}",
-        "  &OT",
-        "    PRECONDITIONER FULL_SINGLE_INVERSE",
-        "    MINIMIZER DIIS",
-        "  &END OT",
-        "  &OUTER_SCF",
-        f"    EPS_SCF {settings.scf_eps:.1E}",
-        "    MAX_SCF 10",
-        "  &END OUTER_SCF",
-        "&END SCF",
-        "&XC",
-        f"  &XC_FUNCTIONAL {settings.functional}",
-        "  &END XC_FUNCTIONAL",
-        "&END XC",
-        *_print_section(len(atoms), settings, electrons),
-    ]
-    subsys = [
-        "&CELL",
-        f"  ABC {edge:.4f} {edge:.4f} {edge:.4f}",
-        "  PERIODIC NONE",
-        "&END CELL",
-        "&COORD",
-        *[
-            f"  {symbol} {x:.10f} {y:.10f} {z:.10f}"
-            for symbol, (x, y, z) in zip(symbols, coordinates, strict=True)
-        ],
-        "&END COORD",
-    ]
-    for element in sorted(set(symbols)):
-        subsys += [
-            f"&KIND {element}",
-            f"  BASIS_SET {settings.basis}",
-            f"  POTENTIAL GTH-{settings.functional}-q{VALENCE[element]}",
-            "&END KIND",
-        ]
-    lines = [
-        "&GLOBAL",
-        f"  PROJECT {name}",
-        f"  RUN_TYPE {runs[settings.task]}",
-        "  PRINT_LEVEL MEDIUM",
-        "&END GLOBAL",
-        "&FORCE_EVAL",
-        "  METHOD QUICKSTEP",
-        "  &DFT",
-        *[f"    {line}" for line in dft],
-        "  &END DFT",
-        "  &SUBSYS",
-        *[f"    {line}" for line in subsys],
-        "  &END SUBSYS",
-        "  &PRINT",
-        "    &FORCES ON",
-        "    &END FORCES",
-        "  &END PRINT",
-        "&END FORCE_EVAL",
-    ]
-    if settings.task == "relax":
-        from scipy import constants as c
-
-        hartree_bohr = c.physical_constants["Hartree energy in eV"][0] / (
-            c.physical_constants["Bohr radius"][0] * 1e10
-        )
-        lines += [
-            "&MOTION",
-            "  &GEO_OPT",
-            "    OPTIMIZER LBFGS",
-            f"    MAX_ITER {settings.max_steps}",
-            f"    MAX_FORCE {settings.fmax / hartree_bohr:.3E}",
-            "  &END GEO_OPT",
-            "&END MOTION",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _print_section(n: int, settings: Cp2kSettings, electrons: int) -> list[str]:
-    lines = ["&PRINT"]
-    if settings.n_lumo:
-        lines += ["  &PDOS", f"    NLUMO {settings.n_lumo}", "    COMPONENTS F"]
-        for atom in range(1, n + 1):
-            lines += ["    &LDOS", f"      LIST {atom}", "    &END LDOS"]
-        lines.append("  &END PDOS")
-    if settings.cube:
-        below = max([-k for k in settings.cube if k < 0], default=0)
-        above = max([k for k in settings.cube if k > 0], default=0)
-        lines += [
-            "  &MO_CUBES",
-            f"    NHOMO {below}",
-            f"    NLUMO {above}",
-            f"    STRIDE {settings.stride}",
-            "    WRITE_CUBE T",
-            "  &END MO_CUBES",
-        ]
-    if settings.density:
-        lines += ["  &E_DENSITY_CUBE", f"    STRIDE {settings.stride}", "  &END E_DENSITY_CUBE"]
-    del electrons
-    lines.append("&END PRINT")
-    return lines
-
-
-def count_electrons(symbols: Sequence[str], charge: int = 0) -> int:
-    """Return the valence electrons of a body under the GTH pseudopotentials.
-
-    Raises
-    ------
-    InputError
-        An element that is not in the table.
-
-    Examples
-    --------
-    >>> count_electrons(["Pb", "S"])
-    10
-    """
-    missing = sorted(set(symbols) - set(VALENCE))
-    if missing:
-        raise InputError(
-            f"no pseudopotential is chosen for {', '.join(missing)}",
-            place="cp2k",
-            remedy="add the element to VALENCE in energy/cp2k.py with its GTH valence",
-        )
-    return sum(VALENCE[s] for s in symbols) - charge
-
-
-def _refuse_charge(atoms: Atoms, charge: int) -> None:
-    if "charge" not in atoms.arrays:
-        return
-    found = float(np.asarray(atoms.arrays["charge"]).sum())
-    if abs(found - charge) > 1e-3:
-        raise InputError(
-            f"the formal charges add up to {found:+g}, but CP2K would be told {charge:+d}",
-            place="cp2k",
-            remedy="neutralize the particle, or say the charge that is meant",
-        )
+    image = os.environ.get("HETERODOT_CP2K_IMAGE", "").strip()
+    if not image:
+        return [*shlex.split(find_cp2k()), "-i", f"{name}.inp"]
+    place = Path(folder).resolve()
+    inside = shlex.split(os.environ.get("HETERODOT_CP2K", "cp2k"))
+    for program in CONTAINERS:
+        found = shutil.which(program)
+        if found is None:
+            continue
+        if program in ("apptainer", "singularity"):
+            is_file = Path(image).exists() or "://" in image
+            where = ["exec", "--bind", f"{place}:/calculation", "--pwd", "/calculation"]
+            where += ["--env", f"OMP_NUM_THREADS={threads}"]
+            return [found, *where, image if is_file else f"docker://{image}", *inside, "-i",
+                    f"{name}.inp"]  # fmt: skip
+        where = ["run", "--rm", "-v", f"{place}:/calculation", "-w", "/calculation"]
+        where += ["-e", f"OMP_NUM_THREADS={threads}", "--user", f"{os.getuid()}:{os.getgid()}"]
+        return [found, *where, image, *inside, "-i", f"{name}.inp"]
+    raise MissingExtraError(
+        f"no container program to run {image} is on PATH",
+        remedy=f"install one of {', '.join(CONTAINERS)}, or unset HETERODOT_CP2K_IMAGE",
+    )
 
 
 def run_cp2k(
@@ -304,12 +116,14 @@ def run_cp2k(
     threads: int = 1,
     timeout: float | None = None,
     restart: bool = True,
+    domains: Mapping[str, ArrayLike] | None = None,
     progress: Progress = silent,
 ) -> Cp2kResult:
     """Run CP2K in a folder and return what it found; go on from a run that stopped half-way.
 
     If the folder holds a finished output of the same input, it is read instead of run again. If it
-    holds wavefunctions of a run that did not finish, they are the starting guess.
+    holds what a run of the same input left when it did not finish, that is gone on from: its
+    wavefunctions, and its last geometry in a relaxation. What another input left is not used.
 
     Parameters
     ----------
@@ -323,6 +137,8 @@ def run_cp2k(
         Seconds after which it is stopped (and can be restarted).
     restart : bool
         Whether to use what an earlier run left.
+    domains : mapping of name to (m,) int array, optional
+        Atoms of each domain, for projected states.
 
     Raises
     ------
@@ -332,31 +148,63 @@ def run_cp2k(
         It stopped half-way or did not converge; the message says how to go on.
     """
     settings = settings or Cp2kSettings()
-    program = find_cp2k()
     place = Path(folder)
+    line = command(place, f"{name}-again", threads)
     place.mkdir(parents=True, exist_ok=True)
-    output = place / f"{name}.out"
-    old = place / f"{name}.inp"
-    fresh = input_text(atoms, settings, name=name)
+    output, identity = place / f"{name}.out", place / f"{name}.inp"
+    fresh = input_text(atoms, settings, name=name, domains=domains)
+    same = restart and identity.exists() and identity.read_text(encoding="utf-8") == fresh
+    if same and output.exists():
+        try:
+            return read_output(output)
+        except NotFoundError:
+            pass  # it stopped half-way: go on below
     wavefunctions = place / f"{name}-RESTART.wfn"
-    again = restart and wavefunctions.exists() and wavefunctions.stat().st_size > 0
-    if restart and output.exists() and old.exists():
-        same = old.read_text() in (fresh, input_text(atoms, settings, name=name, restart=True))
-        if same:
-            try:
-                return read_output(output)
-            except (InputError, NotFoundError):
-                pass  # it stopped half-way: go on below
-    write_input(atoms, place, settings, name=name, restart=again)
+    if not same:
+        _put_aside(place, name)
+        write_text(identity, fresh)
+    again = same and wavefunctions.exists() and wavefunctions.stat().st_size > 0
+    moved = _last_geometry(atoms, place, name) if same and settings.task == "relax" else atoms
+    text = input_text(moved, settings, name=name, restart=again, domains=domains)
+    write_text(place / f"{name}-again.inp", text)
+    _execute(line, place, output, threads, timeout, progress)
+    return read_output(output)
+
+
+def _put_aside(place: Path, name: str) -> None:
+    """Rename what a run of another input left, so that nothing of it is taken for this one's."""
+    old = [f for f in place.glob(f"{name}*") if f.is_file() and not f.name.startswith("older-")]
+    for file in old:
+        if file.suffix in (".inp", ".out", ".pdos", ".cube", ".molden", ".wfn", ".xyz", ".restart"):
+            file.replace(file.with_name(f"older-{file.name}"))
+
+
+def _last_geometry(atoms: Atoms, place: Path, name: str) -> Atoms:
+    """Return the atoms where an unfinished relaxation left them."""
+    trajectory = place / f"{name}-pos-1.xyz"
+    moved = atoms.copy()
+    if trajectory.exists():
+        found = read_positions(trajectory, len(atoms))
+        if len(found):
+            moved.positions[:] = found[-1]
+            # what the next run writes starts anew; the way so far is kept
+            trajectory.replace(trajectory.with_name(f"older-{trajectory.name}"))
+    return moved
+
+
+def _execute(
+    line: list[str],
+    place: Path,
+    output: Path,
+    threads: int,
+    timeout: float | None,
+    progress: Progress,
+) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     began = time.monotonic()
     with open(output, "wb") as stream:
         process = subprocess.Popen(
-            [program, "-i", f"{name}.inp"],
-            cwd=place,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
+            line, cwd=place, stdout=stream, stderr=subprocess.STDOUT, env=environment
         )
         try:
             while process.poll() is None:
@@ -364,32 +212,100 @@ def run_cp2k(
                 passed = time.monotonic() - began
                 progress(f"CP2K: {passed:.0f} s", passed / (timeout or (passed + 60.0)))
                 if timeout is not None and passed > timeout:
-                    process.terminate()
-                    process.wait(10)
                     raise NotFoundError(
                         f"CP2K was stopped after {timeout:.0f} s",
                         file=output,
-                        remedy="run the same command again: it goes on from its wavefunctions",
+                        remedy="run the same command again: it goes on from where it was",
                     )
         except BaseException:
             if process.poll() is None:
                 process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
             raise
     if process.returncode != 0:
-        tail = output.read_text(errors="replace").strip().splitlines()[-12:]
-        said = next((x.strip(" *") for x in tail if "error" in x.lower()), tail[-1] if tail else "")
+        tail = output.read_text(errors="replace").strip().splitlines()[-60:]
+        said = _complaint(tail)
         raise NotFoundError(
-            f"CP2K ended with code {process.returncode} ({said[:120]})",
+            f"CP2K ended with code {process.returncode} ({said[:160]})",
             file=output,
             remedy="see the end of the file; the same command goes on from its wavefunctions",
         )
-    return read_output(output)
+
+
+def _complaint(tail: list[str]) -> str:
+    """Return what CP2K says in the box that it draws when it gives up."""
+    boxed = [x.strip(" */|\\_") for x in tail if x.strip().startswith("*") and "*" in x[2:]]
+    words = [x.replace("[ABORT]", "").strip(" \\/|_O") for x in boxed]
+    words = [x for x in words if x and ".F:" not in x]
+    if words:
+        return " ".join(words[:3])
+    named = next((x.strip(" *") for x in tail if "error" in x.lower()), "")
+    return named or (tail[-1].strip() if tail else "it said nothing")
+
+
+def relax_cp2k(
+    atoms: Atoms,
+    folder: str | Path,
+    settings: Cp2kSettings | None = None,
+    *,
+    fixed: ArrayLike | None = None,
+    **options: Any,
+) -> Relaxation:
+    """Relax atoms by CP2K's own optimizer in one run; call again to go on from a stopped one.
+
+    Parameters
+    ----------
+    fixed : (n,) bool array, optional
+        Atoms that stay where they are.
+    **options
+        As in `run_cp2k`.
+
+    Returns
+    -------
+    Relaxation
+        Energies and largest forces are those of the last run's geometries.
+    """
+    from heterodot.energy.motion import fragments
+    from heterodot.energy.relaxation import Relaxation
+
+    began = time.perf_counter()
+    held = () if fixed is None else tuple(int(k) for k in np.flatnonzero(np.asarray(fixed)))
+    asked = replace(settings or Cp2kSettings(n_lumo=0), task="relax", fixed=held)
+    result = run_cp2k(atoms, folder, asked, **options)
+    relaxed = atoms.copy()
+    if result.relaxed is not None:
+        # back from CP2K's box: atoms that were held are where they were, a free body stays put
+        away = result.relaxed - atoms.positions
+        relaxed.positions[:] = result.relaxed - away[list(held) or slice(None)].mean(axis=0)
+    moved = np.linalg.norm(relaxed.positions - atoms.positions, axis=1)
+    forces = result.max_forces if len(result.max_forces) else np.array([np.nan])
+    return Relaxation(
+        relaxed,
+        result.energies,
+        forces,
+        float(moved.mean()),
+        float(moved.max()),
+        result.optimized,
+        f"CP2K {'converged' if result.optimized else 'did not converge'}: largest force "
+        f"{forces[-1]:.4f} eV/Å",
+        len(result.energies),
+        (fragments(atoms), fragments(relaxed)),
+        time.perf_counter() - began,
+        f"CP2K, {result.version}",
+        {"fmax": asked.fmax, "steps": asked.max_steps, "fixed": len(held)},
+    )
 
 
 def cp2k_calculator(
     folder: str | Path, settings: Cp2kSettings | None = None, **options: Any
 ) -> Any:
-    """Return an ASE calculator that runs CP2K in a folder (one sub-folder a geometry)."""
+    """Return an ASE calculator that runs CP2K in a folder (one sub-folder a geometry).
+
+    Each geometry starts from the wavefunctions of the one before.
+    """
     from ase.calculators.calculator import Calculator, all_changes
 
     base = settings or Cp2kSettings()
@@ -410,6 +326,11 @@ def cp2k_calculator(
             super().calculate(atoms, properties, system_changes)
             asked = replace(base, task="force", n_lumo=0, cube=(), density=False)
             place = Path(folder) / f"step-{self.count:04d}"
+            before = Path(folder) / f"step-{self.count - 1:04d}" / "run-RESTART.wfn"
+            if before.exists() and not place.exists():
+                place.mkdir(parents=True)
+                shutil.copy(before, place / before.name)
+                write_input(self.atoms, place, asked)  # says that the guess belongs to it
             self.count += 1
             result = run_cp2k(self.atoms, place, asked, **options)
             self.results["energy"] = result.energy
@@ -420,5 +341,5 @@ def cp2k_calculator(
 
 def _forces_of(result: Cp2kResult) -> NDArray[np.float64]:
     if result.forces is None:
-        raise NotFoundError("CP2K printed no forces", remedy="set task='force'")
+        raise InputError("CP2K printed no forces", place="cp2k", remedy="set task='force'")
     return result.forces

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError, NotFoundError
 from heterodot.files import read_text
 
-TESTED = ("7", "8", "9", "2022", "2023", "2024", "2025")
+TESTED = ("7", "8", "9", "2022", "2023", "2024", "2025", "2026")
+"""Versions whose layouts are read: ``energy (a.u.):`` up to 7.1, ``energy [a.u.]:`` up to 2024 and
+``energy [hartree]`` with ``FORCES|`` lines from 2025 on. Run here: 2023.1."""
 
 
 def hartree() -> float:
@@ -42,12 +44,26 @@ class ProjectedStates:
         ``"Pb"`` for an element (kind), ``"list 3"`` for the third list of atoms.
     fermi : float
         eV.
+    sizes : mapping of group to int
+        Atoms of each list.
     """
 
     energies: NDArray[np.float64]
     occupations: NDArray[np.float64]
     weights: dict[str, NDArray[np.float64]]
     fermi: float
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def by_atom(self, n: int) -> NDArray[np.float64] | None:
+        """Return the weights of ``n`` atoms (n, n_orbitals), if every atom has a list.
+
+        Lists of single atoms come last and in the order of the atoms, after those of domains.
+        """
+        count = sum(1 for group in self.weights if group.startswith("list "))
+        last = [f"list {k}" for k in range(count - n + 1, count + 1)]
+        if count < n or any(self.sizes.get(group, 1) != 1 for group in last):
+            return None
+        return np.array([self.weights[group] for group in last])
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +85,14 @@ class Cp2kResult:
     cubes : tuple of Path
     version : str
     notes : tuple of str
+    relaxed : (n_atoms, 3) array or None
+        Last geometry of a relaxation, in the same frame as ``positions``, Å.
+    max_forces : (n_steps,) array
+        Largest component of the forces at each step of a relaxation, eV/Å.
+    optimized : bool
+        Whether a relaxation said that it had converged.
+    molden : Path or None
+        Orbitals and basis set.
     """
 
     energy: float
@@ -80,6 +104,10 @@ class Cp2kResult:
     cubes: tuple[Path, ...]
     version: str
     notes: tuple[str, ...] = ()
+    relaxed: NDArray[np.float64] | None = None
+    max_forces: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    optimized: bool = False
+    molden: Path | None = None
 
 
 def read_output(path: str | Path) -> Cp2kResult:
@@ -97,30 +125,42 @@ def read_output(path: str | Path) -> Cp2kResult:
         raise InputError(
             "is not an output of CP2K", file=path, remedy="give the file that CP2K printed"
         )
-    version = _first(text, r"CP2K\| version string:\s*(.+)") or "unknown"
+    version = (_first(text, r"CP2K\| version string:\s*(.+)") or "unknown").strip()
     notes = []
     number = re.search(r"version\s+(\d+)", version)
     if number is None or number[1] not in TESTED:
-        notes.append(
-            f"written by {version.strip()}, which this reader was not tried on; check the numbers"
+        notes.append(f"written by {version}, which this reader was not tried on; check the numbers")
+    # older: "energy (a.u.):" or "energy [a.u.]:"; from 2025: "energy [hartree]"
+    found = re.findall(r"ENERGY\| Total FORCE_EVAL.*?[\])]:?\s+(-?\d+\.\d+)", text)
+    energies = [float(x) for x in found]
+    if "PROGRAM ENDED" in text and not energies:
+        raise InputError(
+            f"has no total energy in a form that is known here ({version})",
+            file=path,
+            remedy="give an output of CP2K 7 to 2026 with print level medium",
         )
-    energies = [float(x) for x in re.findall(r"ENERGY\| Total FORCE_EVAL.*?:\s*(-?\d+\.\d+)", text)]
-    if "PROGRAM ENDED" not in text or not energies:
+    if "PROGRAM ENDED" not in text:
         done = f"{len(energies)} geometries were finished" if energies else "no energy was reached"
         raise NotFoundError(
             f"the run stopped half-way ({done})",
             file=path,
             remedy="run the same command again: it goes on from its wavefunctions",
         )
-    if re.search(r"SCF run NOT converged", text):
+    if re.search(r"SCF run NOT converged", text[text.rfind("SCF WAVEFUNCTION OPTIMIZATION") :]):
         raise NotFoundError(
             "the wavefunction did not converge",
             file=path,
             remedy="raise max_scf, or start from a relaxed structure",
         )
     folder = Path(path).parent
-    stem = Path(path).stem
+    stem = _first(text, r"GLOBAL\| Project name\s+(\S+)") or Path(path).stem
     symbols, positions = _coordinates(text)
+    relaxed, trajectory = None, folder / f"{stem}-pos-1.xyz"
+    steps = re.findall(r"(?:Max\. gradient\s+=|OPT\| Maximum gradient)\s+(\d+\.\d+)", text)
+    if steps and trajectory.exists():
+        frames = read_positions(trajectory, len(symbols))
+        relaxed = frames[-1] if len(frames) else None
+    molden = sorted(folder.glob(f"{stem}-MOS-*.molden"))
     return Cp2kResult(
         energies[-1] * hartree(),
         np.array(energies) * hartree(),
@@ -129,9 +169,38 @@ def read_output(path: str | Path) -> Cp2kResult:
         symbols,
         read_pdos(folder, stem) if list(folder.glob(f"{stem}-*.pdos")) else None,
         tuple(sorted(folder.glob(f"{stem}-*.cube"))),
-        version.strip(),
+        version,
         tuple(notes),
+        relaxed,
+        np.array([float(x) for x in steps]) * hartree() / bohr(),
+        "GEOMETRY OPTIMIZATION COMPLETED" in text,
+        molden[-1] if molden else None,
     )
+
+
+def read_positions(path: str | Path, n: int) -> NDArray[np.float64]:
+    """Return the whole frames of an XYZ trajectory, (n_frames, n, 3), Å; a cut one is left out.
+
+    Raises
+    ------
+    InputError
+        Frames of another number of atoms.
+    """
+    lines = read_text(path, limit=2**31).splitlines()
+    frames: list[list[list[float]]] = []
+    for start in range(0, len(lines) - n - 1, n + 2):
+        if lines[start].split() != [str(n)]:
+            raise InputError(
+                f"is not a trajectory of {n} atoms", file=path, place=f"line {start + 1}"
+            )
+        try:
+            rows = [[float(x) for x in line.split()[1:4]] for line in lines[start + 2 :][:n]]
+        except ValueError:
+            break
+        if any(len(row) != 3 for row in rows):
+            break
+        frames.append(rows)
+    return np.array(frames, dtype=float).reshape(-1, n, 3)
 
 
 def _first(text: str, pattern: str) -> str | None:
@@ -154,13 +223,16 @@ def _coordinates(text: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
 
 
 def _forces(text: str, n: int) -> NDArray[np.float64] | None:
-    at = text.rfind("ATOMIC FORCES in")
-    if at < 0 or n == 0:
+    """Return the last forces printed: a table of six columns, from 2025 on ``FORCES|`` lines."""
+    old, new = text.rfind("ATOMIC FORCES in"), text.rfind("FORCES| Atomic forces")
+    if max(old, new) < 0 or n == 0:
         return None
     rows = []
-    for line in text[at:].splitlines()[1:]:
+    for line in text[max(old, new) :].splitlines()[1:]:
         part = line.split()
-        if len(part) == 6 and part[0].isdigit() and part[1].isdigit():
+        if new > old and len(part) == 6 and part[0] == "FORCES|" and part[1].isdigit():
+            rows.append([float(x) for x in part[2:5]])
+        elif old > new and len(part) == 6 and part[0].isdigit() and part[1].isdigit():
             rows.append([float(x) for x in part[3:6]])
         elif rows:
             break
@@ -180,12 +252,30 @@ def read_pdos(folder: str | Path, stem: str) -> ProjectedStates:
     files = sorted(Path(folder).glob(f"{stem}-*.pdos"))
     if not files:
         raise InputError("has no .pdos files", file=folder, remedy="ask CP2K for &PRINT &PDOS")
+    up = [f for f in files if "ALPHA" in f.name[len(stem) :]]
+    down = [f for f in files if "BETA" in f.name[len(stem) :]]
+    if not (up and down):
+        return _one_spin(files)
+    one, two = _one_spin(up), _one_spin(down)
+    if set(one.weights) != set(two.weights):
+        raise InputError("the two spins have different lists", file=folder, remedy="run CP2K again")
+    return ProjectedStates(
+        np.concatenate([one.energies, two.energies]),
+        np.concatenate([one.occupations, two.occupations]),
+        {g: np.concatenate([one.weights[g], two.weights[g]]) for g in one.weights},
+        max(one.fermi, two.fermi),
+        one.sizes,
+    )
+
+
+def _one_spin(files: list[Path]) -> ProjectedStates:
     energies: NDArray[np.float64] | None = None
     occupations: NDArray[np.float64] | None = None
     weights: dict[str, NDArray[np.float64]] = {}
+    sizes: dict[str, int] = {}
     fermi = float("nan")
     for file in files:
-        group, level, table = _pdos_table(file)
+        group, size, level, table = _pdos_table(file)
         order = np.argsort(table[:, 0], kind="stable")
         table = table[order]
         if energies is None:
@@ -197,26 +287,30 @@ def read_pdos(folder: str | Path, stem: str) -> ProjectedStates:
                 remedy="remove files of older runs from the folder",
             )
         weights[group] = table[:, 3:].sum(axis=1)
+        if size:
+            sizes[group] = size
     assert energies is not None
     assert occupations is not None
-    return ProjectedStates(energies * hartree(), occupations, weights, fermi * hartree())
+    return ProjectedStates(energies * hartree(), occupations, weights, fermi * hartree(), sizes)
 
 
-def _pdos_table(file: Path) -> tuple[str, float, NDArray[np.float64]]:
+def _pdos_table(file: Path) -> tuple[str, int, float, NDArray[np.float64]]:
+    """Return group, its atoms (0 for a kind), Fermi level and rows of the last step in a file."""
     text = read_text(file)
-    head = text.splitlines()[0] if text.strip() else ""
+    heads = [line for line in text.splitlines() if line.startswith("#") and "E(Fermi)" in line]
+    head = heads[-1] if heads else ""
     kind = re.search(r"atomic kind\s+(\S+)", head)
-    listed = re.search(r"list\s+(\d+)", head)
+    listed = re.search(r"list\s+(\d+)\s+of\s+(\d+)\s+atom", head)
     level = re.search(r"E\(Fermi\)\s*=\s*(-?\d+\.\d+)", head)
-    if not head.startswith("#") or (kind is None and listed is None) or level is None:
+    if (kind is None and listed is None) or level is None:
         raise InputError(
             "is not a projected density of states of CP2K", file=file, place="line 1",
-            remedy="it may be of another version; give files of CP2K 7 to 2025",
+            remedy="it may be of another version; give files of CP2K 7 to 2026",
         )  # fmt: skip
     rows: list[list[float]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.startswith("#"):
-            rows = rows if "MO" in line else []
+            rows = []
             continue
         try:
             rows.append([float(x) for x in line.split()])
@@ -226,5 +320,7 @@ def _pdos_table(file: Path) -> tuple[str, float, NDArray[np.float64]]:
             ) from error
     if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < 4:
         raise InputError("is cut off", file=file, remedy="run CP2K again")
-    group = kind[1] if kind is not None else f"list {int(listed[1])}"  # type: ignore[index]
-    return group, float(level[1]), np.array(rows)
+    if kind is not None:
+        return kind[1], 0, float(level[1]), np.array(rows)
+    assert listed is not None
+    return f"list {int(listed[1])}", int(listed[2]), float(level[1]), np.array(rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError, MissingExtraError, nearest
 from heterodot.files import write_text
 from heterodot.particle.particle import Particle
+
+if TYPE_CHECKING:
+    from heterodot.energy.cp2k_input import Cp2kSettings
 
 Array = NDArray[np.float64]
 
@@ -34,7 +37,13 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 
 
-def export(particle: Particle, path: str | Path, format: str | None = None) -> list[Path]:
+def export(
+    particle: Particle,
+    path: str | Path,
+    format: str | None = None,
+    *,
+    cp2k: Cp2kSettings | None = None,
+) -> list[Path]:
     """Write a particle in the format that is named or that the file name ends with.
 
     Parameters
@@ -42,11 +51,13 @@ def export(particle: Particle, path: str | Path, format: str | None = None) -> l
     path : str or Path
     format : str, optional
         One of `FORMATS`.
+    cp2k : Cp2kSettings, optional
+        What a CP2K input asks for.
 
     Returns
     -------
     list of Path
-        The files written; CP2K and DFTB+ inputs come with a geometry file beside them.
+        The files written; a DFTB+ input comes with a geometry file beside it.
 
     Raises
     ------
@@ -64,6 +75,14 @@ def export(particle: Particle, path: str | Path, format: str | None = None) -> l
             place="format",
             remedy=f"did you mean {close[0]}?" if close else f"use {', '.join(_WRITERS)}",
         )
+    if cp2k is not None:
+        if kind != "cp2k":
+            raise InputError(
+                f"settings of CP2K were given for the format {kind}",
+                place="format",
+                remedy="end the file with .inp, or leave them out",
+            )
+        return _cp2k(particle, target, cp2k)
     return _WRITERS[kind](particle, target)
 
 
@@ -174,24 +193,10 @@ def _lammps(particle: Particle, path: Path) -> list[Path]:
     return [write_text(path, "\n".join(lines) + "\n")]
 
 
-def _cp2k(particle: Particle, path: Path) -> list[Path]:
+def _cp2k(particle: Particle, path: Path, settings: Cp2kSettings | None = None) -> list[Path]:
     from heterodot.particle.cp2k import cp2k_input
 
-    positions, edges = boxed(particle)
-    # never the name of the extended XYZ file that the particle may have come from
-    geometry = path.with_name(f"{path.stem}-geometry.xyz")
-    text = cp2k_input(particle, edges, geometry.name, path.stem)
-    return [write_text(geometry, plain_xyz(particle, positions)), write_text(path, text)]
-
-
-def plain_xyz(particle: Particle, positions: Array) -> str:
-    """Return a plain XYZ text: element and three coordinates a line."""
-    lines = [str(len(particle)), particle.formula]
-    lines += [
-        f"{s} {x:.10f} {y:.10f} {z:.10f}"
-        for s, (x, y, z) in zip(particle.symbols, positions, strict=True)
-    ]
-    return "\n".join(lines) + "\n"
+    return [write_text(path, cp2k_input(particle, path.stem, settings))]
 
 
 def _xtb(particle: Particle, path: Path) -> list[Path]:
