@@ -18,7 +18,7 @@ TECHNIQUES: dict[str, tuple[str, str]] = {
     "ta": ("heterodot.cli.fit_ta", "Transient absorption: global and target models."),
     "photodetector": ("heterodot.cli.fit_photodetector", "Responsivity, detectivity, speed."),
     "fft": ("heterodot.cli.fit_image", "Zone axes and orientation relation from an image."),
-    "gpa": ("heterodot.cli.fit_image", "Strain and rotation maps from an image."),
+    "gpa": ("heterodot.cli.fit_strain", "Strain and rotation maps from an image."),
     "edx": ("heterodot.cli.fit_edx", "Composition and stoichiometry with errors."),
 }
 

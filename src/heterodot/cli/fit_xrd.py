@@ -15,7 +15,7 @@ from heterodot.cli.simulate_xrd import parse_range
 class Several(click.Command):
     """A command whose --phases, --elements and --model take all words up to the next option."""
 
-    EATERS = ("--phases", "-p", "--elements", "--models")
+    EATERS: tuple[str, ...] = ("--phases", "-p", "--elements", "--models")
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the option before each of its words; a lone last file stays a file."""
