@@ -28,19 +28,20 @@ def _quantity(unit: str) -> BeforeValidator:
 
 
 def _size(value: object) -> object:
-    """Check ``"3.4 nm"`` or ``"5 cells"`` (kept as text: the builder knows the cell)."""
+    """Check ``"3.4 nm"``, ``"5 cells"`` or ``"3 x 13 nm"`` (kept as text: builders know cells)."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("give a size such as '3.4 nm' or '5 cells'")
     text = f"{value} nm" if isinstance(value, int | float) else value.strip()
-    number, _, unit = text.partition(" ")
+    from heterodot.particle.lengths import lengths
+
     try:
-        amount = float(number) if unit.strip() in ("cell", "cells") else parse(text, "angstrom")
-    except (ValueError, InputError) as error:
+        lengths(text, 6.0)
+    except InputError as error:
+        if "not a size" in error.what:
+            raise ValueError(f"{value} is not a size; give a positive one such as '3.4 nm'") from error
         raise ValueError(
-            f"'{value}' is not a size; give for example '3.4 nm' or '5 cells'"
+            f"'{value}' is not a size; give for example '3.4 nm', '5 cells' or '3 nm x 13 nm'"
         ) from error
-    if not amount > 0:
-        raise ValueError(f"{value} is not a size; give a positive one such as '3.4 nm'")
     return text
 
 
