@@ -15,6 +15,7 @@ from heterodot.errors import InputError
 from heterodot.particle.checks import contacts, coordination
 from heterodot.particle.exchange import domain_index
 from heterodot.particle.molecules import LIGANDS, Molecule, molecule
+from heterodot.particle.organics import molecule_of
 from heterodot.particle.particle import Particle
 from heterodot.particle.touch_up import added, relabel
 
@@ -116,7 +117,8 @@ def passivate(
 def binding_sites(particle: Particle, charge: float, k: int | None) -> tuple[Ints, Array]:
     """Return surface ions of a charge that face outwards, and unit vectors out of the surface."""
     outer = (particle.role != "core") & (particle.role != "ligand")
-    same = np.abs(particle.charge - charge) < 1e-6
+    # the crystal's own organic cations stay
+    same = (np.abs(particle.charge - charge) < 1e-6) & (molecule_of(particle) == 0)
     mine = particle.domain >= 0 if k is None else particle.domain == k
     sites = np.flatnonzero(outer & same & mine & (particle.role != "interface"))
     found = contacts(particle, 6.5)
