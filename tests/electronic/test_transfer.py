@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.constants import Boltzmann, elementary_charge, hbar
 
-from heterodot.electronic import levels_of_shape, transfer
-from heterodot.electronic.ideal import cube_and_cap
-from heterodot.electronic.materials import pure
-from heterodot.electronic.rates import jortner_rate, marcus_rate, rate_matrix
+from heterodot.electronic import levels_of_shape, transfer, transfer_trend
+from heterodot.electronic.ideal import box, cube_and_cap
+from heterodot.electronic.materials import Carrier, pure
+from heterodot.electronic.rates import depletion, jortner_rate, marcus_rate, rate_matrix
 from heterodot.electronic.trajectory import analyze_gap, populations, read_trajectory
 from heterodot.electronic.transfer import diabats
+from heterodot.electronic.transfer_sizes import states_below
 from heterodot.errors import InputError, NotFoundError
 
 HBAR = hbar / elementary_charge * 1e12  # eV ps
@@ -57,6 +58,71 @@ def test_rates_refuse_what_is_no_energy(bad):
         marcus_rate(0.01, -0.1, bad, 300)
     with pytest.raises(InputError):
         jortner_rate(0.01, -0.1, 0.1, 0.1, bad, 300)
+
+
+def survival(strengths, places, variance, memory, points=3001):
+    """One over the mean life of an overdamped gap with sinks, by finite differences."""
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import spsolve
+
+    width = np.sqrt(variance)
+    x = np.linspace(-7 * width, 7 * width, points)
+    step = x[1] - x[0]
+    density = np.exp(-(x**2) / (2 * variance))
+    density /= density.sum() * step
+    hop = variance / memory / step**2 * np.sqrt(density[1:] * density[:-1])
+    up, down = hop / density[:-1], hop / density[1:]
+    main = np.zeros(points)
+    main[:-1] -= up
+    main[1:] -= down
+    for strength, place in zip(strengths, places, strict=True):
+        main[np.argmin(abs(x - place))] -= strength / step
+    life = -spsolve(diags([main, up, down], [0, -1, 1]).tocsc(), density)
+    return 1 / (life.sum() * step)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "places"),
+    [([1.0], [0.0]), ([5.0], [0.1]), ([1.0] * 4, [-0.05, 0.0, 0.05, 0.1]),
+     ([0.02] * 40, np.linspace(-0.2, 0.2, 40))],
+)  # fmt: skip
+def test_crossings_deplete_each_other_as_a_moving_gap_does(strengths, places):
+    strengths, places = np.array(strengths), np.array(places)
+    variance, memory = 0.0026, 0.04
+    golden = strengths * np.exp(-(places**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    left = depletion(strengths, places, variance, memory)
+    exact = survival(strengths, places, variance, memory)
+    assert (golden * left).sum() == pytest.approx(exact, rel=0.01)
+    assert (left <= 1).all()
+
+
+def test_weyl_counts_the_levels_of_a_cube():
+    # hard walls: n levels with nx^2 + ny^2 + nz^2 below (k L / pi)^2
+    edge, mass, energy = 60.0, 0.5, 1.0
+    band = Carrier(0.0, -30.0, mass, 0.0, mass, mass)
+    reach = mass * energy / (hbar**2 / (2 * 9.1093837e-31) / elementary_charge * 1e20)
+    n = np.arange(1, 60)
+    squares = n[:, None, None] ** 2 + n[None, :, None] ** 2 + n[None, None, :] ** 2
+    exact = (squares < reach * (edge / np.pi) ** 2).sum()
+    found = states_below(box("PbS", (edge,) * 3, 2.0), {"PbS": band}, energy)
+    assert found == pytest.approx(exact, rel=0.15)
+
+
+def test_levels_reach_the_donor_and_trends_share_their_errors():
+    trend = transfer_trend("CsPbBr3", "CdS", [40.0, 55.0], points=18**3, samples=60)
+    for made, count in zip(trend.transfers, trend.states, strict=True):
+        assert made.driving.value < 0
+        assert max(c.driving for c in made.channels) > 0.05  # beyond the donor's level
+        assert count >= len(made.channels)
+    low, middle, high = trend.ratio()
+    assert 0 < low < middle < high
+    assert 0 <= trend.faster() <= 1
+    own = trend.ratio(0, 0)
+    assert own == pytest.approx((1.0, 1.0, 1.0))  # the same draws cancel
+    with pytest.raises(InputError, match="one cap"):
+        transfer_trend("CsPbBr3", "CdS", [40.0, 55.0], [30.0])
+    with pytest.raises(InputError, match="different phases"):
+        transfer_trend("CdS", "CdS", [40.0])
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,11 @@ eliminated exactly for a smooth surface, which leaves a surface term
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,19 +165,60 @@ class Well:
         potential = np.zeros(len(cells.active))
         local = energy if self.extra is None else energy - self.extra
         for share, band in zip(cells.shares, self.bands, strict=True):
-            heaviness += share / band.inverse_mass(local)
+            across = 1.0 if band.axis is None else band.mass / band.transverse
+            heaviness += share / (band.inverse_mass(local) * across)
             potential += share * band.edge
         if self.extra is not None:
             potential += self.extra
         # the flux a grad psi is continuous: two half voxels add like resistances in series
         flow = cells.openings * (2 * unit / cells.spacing**2)
         flow /= heaviness[:, None] + heaviness[cells.neighbors]
-        leak, seen = self._skin(local, heaviness)
+        slope, excess = self._along(local)
+        leak, seen = self._skin(local, self._toward_surface(heaviness, excess))
         skin = leak * seen * cells.surface / cells.spacing
         scale = cells.scale
         diagonal = (flow.sum(axis=1) + skin) / cells.filled + potential
         links = -flow * scale[:, None] * scale[cells.neighbors]
-        return unit / heaviness, Operator(diagonal, links, cells.neighbors)
+        return unit / heaviness, Operator(diagonal, links, cells.neighbors, slope, excess)
+
+    def _toward_surface(self, heaviness: Array, excess: Array | None) -> Array:
+        """Return the mass along the surface's normal where the mass has an axis, m_e."""
+        if excess is None:
+            return heaviness
+        axis = np.array(next(band.axis for band in self.bands if band.axis is not None))
+        faces = self.cells.openings
+        normal = faces[:, 0::2] - faces[:, 1::2]
+        length = np.maximum((normal**2).sum(axis=1), 1e-12)
+        along = (normal @ axis) ** 2 / length
+        return np.asarray(1 / (1 / heaviness + along * excess / (kinetic() * self.cells.filled)))
+
+    def _along(self, local: float | Array) -> tuple[Any, Array | None]:
+        """Return slope and excess coefficient along the axis of an anisotropic mass, if any."""
+        if self._slope is None:
+            return None, None
+        excess = np.zeros(len(self.cells.active))
+        for share, band in zip(self.cells.shares, self.bands, strict=True):
+            if band.axis is not None:
+                ratio = band.mass / band.longitudinal - band.mass / band.transverse
+                excess += share * band.inverse_mass(local) * ratio
+        return self._slope, kinetic() * self.cells.filled * excess
+
+    @functools.cached_property
+    def _slope(self) -> Any:
+        """Derivative along the one axis that bands have, of scaled vectors; None without axis."""
+        axes = {band.axis for band in self.bands if band.axis is not None}
+        if not axes:
+            return None
+        if len(axes) > 1:
+            raise InputError(
+                "two domains with differently turned anisotropic masses cannot be solved together",
+                place="valleys",
+                remedy="give one of them a mean mass only",
+            )
+        from scipy.sparse import diags
+
+        (axis,) = axes
+        return (slope_matrix(self.cells, np.array(axis)) @ diags(self.cells.scale)).tocsr()
 
     def _skin(self, energy: float | Array, heaviness: Array) -> tuple[Array, Array]:
         """Return what leaks per area of surface, eV Å, and amplitude there over that at the center.
@@ -240,6 +283,38 @@ class Solution:
     reference: float
     iterations: int
     corrections: Array
+
+
+def slope_matrix(grid: Cells, axis: Array) -> Any:
+    """Return the derivative along an axis at voxel centers as a sparse matrix, 1/Å, (n, n).
+
+    Mean of the differences to both neighbors. With one neighbor only, that difference stands for the
+    inner half of the voxel (a weight of one half in the energy): the way to the surface is in the
+    boundary term.
+    """
+    from scipy.sparse import csr_matrix
+
+    n = len(grid.active)
+    own = np.arange(n)
+    total = csr_matrix((n, n))
+    for k in range(3):
+        if abs(axis[k]) < 1e-12:
+            continue
+        ways = [grid.openings[:, 2 * k + side] > 0.5 for side in (0, 1)]
+        both = ways[0] & ways[1]
+        weight = axis[k] / grid.spacing * np.where(both, 0.5, np.sqrt(0.5))
+        for side, sign in ((0, -1.0), (1, 1.0)):
+            rows = own[ways[side]]
+            there = grid.neighbors[rows, 2 * k + side]
+            value = sign * weight[rows]
+            total = total + csr_matrix(
+                (
+                    np.concatenate([value, -value]),
+                    (np.concatenate([rows, rows]), np.concatenate([there, rows])),
+                ),
+                shape=(n, n),
+            )
+    return total.tocsr()
 
 
 def solve(
@@ -319,7 +394,7 @@ def _linear(well: Well, energy: float, vectors: Array, states: int, tolerance: f
     inverse = BoxPreconditioner(
         grid.active, grid.points, grid.spacing, coefficient, grid.scale, 0.03
     )
-    shifted = Operator(operator.diagonal - bottom, operator.links, operator.neighbors)
+    shifted = dataclasses.replace(operator, diagonal=operator.diagonal - bottom)
     pairs = lowest(shifted, inverse, vectors, states, tolerance=tolerance)
     return Eigenpairs(pairs.values + bottom, pairs.states, pairs.residuals, pairs.iterations)
 
@@ -375,8 +450,8 @@ def valley_splitting(
 ) -> Array:
     """Return shifts of each state for equivalent valleys along ``axes``, eV, (n_valleys, n_states).
 
-    First order in the anisotropy of the mass around its mean, among the states themselves: the
-    kinetic energy along a valley's axis counts with ``1/m_l``, that across with ``1/m_t``.
+    Each valley is solved with its own mass tensor, ``1/m_l`` along its axis and ``1/m_t`` across,
+    starting from the states of the mean mass.
 
     Parameters
     ----------
@@ -389,29 +464,17 @@ def valley_splitting(
     axes : (n_valleys, 3) array
         Unit vectors.
     """
-    grid = well.cells
-    psi = solution.vectors * grid.scale
-    slopes = []
-    for axis in range(3):
-        ways = [grid.openings[:, 2 * axis + side] > 0.5 for side in (0, 1)]
-        steps = [
-            psi - psi[:, grid.neighbors[:, 2 * axis]],
-            psi[:, grid.neighbors[:, 2 * axis + 1]] - psi,
-        ]
-        total = sum(step * way for step, way in zip(steps, ways, strict=True))
-        slopes.append(total / np.maximum(sum(way.astype(float) for way in ways), 1) / grid.spacing)
-    weight = grid.filled * grid.shares[domain]
-    tensor = np.array([[(a * weight) @ b.T for b in slopes] for a in slopes])
-    lighter = float(band.inverse_mass(solution.reference)) * band.mass
-    factor = kinetic() * lighter * (1 / band.longitudinal - 1 / band.transverse)
-    mean = (tensor[0, 0] + tensor[1, 1] + tensor[2, 2]) / 3
-    shifts = []
+    found = []
     for axis in axes:
-        along = np.einsum("i,j,ijab->ab", axis, axis, tensor)
-        change = factor * (along - mean)
-        values = np.linalg.eigvalsh(np.diag(solution.energies) + (change + change.T) / 2)
-        shifts.append(values - np.sort(solution.energies))
-    return np.array(shifts)
+        x, y, z = (float(component) for component in axis)
+        bands = list(well.bands)
+        bands[domain] = dataclasses.replace(band, axis=(x, y, z))
+        turned = Well(well.cells, tuple(bands), well.barrier, well.extra)
+        valley = solve(
+            turned, len(solution.energies), guess=solution.vectors, reference=solution.reference
+        )
+        found.append(valley.energies - solution.energies)
+    return np.array(found)
 
 
 def solve_on(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +32,24 @@ class Operator:
     links : (n, 6) array
         Entries that couple to neighbors, eV.
     neighbors : (n, 6) int32 array
+    slope : (n, n) sparse matrix or None
+        Derivative along the axis of an anisotropic mass, of vectors as the operator takes them.
+    excess : (n,) array or None
+        What the coefficient along that axis has more than across, eV Å².
     """
 
     diagonal: Array
     links: Array
     neighbors: NDArray[np.int32]
+    slope: Any = None
+    excess: Array | None = None
 
     def __call__(self, vectors: Array) -> Array:
         """Apply to a block, (m, n)."""
         out = np.empty_like(vectors)
         apply_links(np.ascontiguousarray(vectors), self.diagonal, self.links, self.neighbors, out)
+        if self.slope is not None and self.excess is not None:
+            out += (self.slope.T @ (self.excess[:, None] * (self.slope @ vectors.T))).T
         return out
 
 

@@ -56,7 +56,7 @@ class State:
     own_mass : float
         What the mass at this energy (instead of that of the edge state) changed, eV.
     splitting : tuple of float
-        Shifts of equivalent valleys by their anisotropy in first order, eV (empty if none).
+        Shifts of equivalent valleys by the anisotropy of their mass, eV (empty if none).
     """
 
     carrier: str
@@ -417,7 +417,7 @@ def _states(
     shifts = np.zeros((0, len(solution.vectors)))
     for k, m in enumerate(materials):
         band = well.bands[k]
-        if len(m.valleys) and band.longitudinal != band.transverse:
+        if len(m.valleys) > 1 and band.longitudinal != band.transverse:
             shifts = sign * valley_splitting(well, solution, k, band, m.valleys)
     made = []
     for k, vector in enumerate(solution.vectors):

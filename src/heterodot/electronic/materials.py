@@ -85,6 +85,9 @@ class Carrier:
         Part of ``1/mass`` due to the band across the gap, times the gap, eV; zero if parabolic.
     longitudinal, transverse : float
         Masses along and across a valley's axis (equal where there is no anisotropy).
+    axis : tuple of float or None
+        Unit vector of the axis in the particle's frame where the tensor itself is to be used; None
+        for the mean mass.
     """
 
     edge: float
@@ -93,6 +96,7 @@ class Carrier:
     coupling: float
     longitudinal: float
     transverse: float
+    axis: tuple[float, float, float] | None = None
 
     def inverse_mass(
         self, energy: float | NDArray[np.float64], *, floor: float = 0.15
@@ -127,7 +131,8 @@ class Material:
     optical_dielectric : float
         High-frequency constant.
     valleys : (n_valleys, 3) array
-        Unit vectors of the valleys' axes in the particle's frame; empty for one isotropic valley.
+        Unit vectors of the valleys' axes in the particle's frame; empty for one isotropic valley,
+        the crystal's third axis for a uniaxial one.
     coupling_energy : float or None
         Kane energy E_P for oscillator strengths, eV.
     origins : tuple of Origin
@@ -346,6 +351,12 @@ def _material(
         strength = 0.0 if coupling is None else min(coupling.value, gap.value / mass)
         carriers[kind] = Carrier(edge, far, mass, strength, along, across)
     _degenerate(reader, masses["hole"][0], warnings)
+    valleys = _valleys(orientation, reader)
+    if len(valleys) == 1:  # a layered or uniaxial crystal: its one valley is solved as it is
+        x, y, z = (float(component) for component in valleys[0])
+        carriers = {
+            kind: dataclasses.replace(band, axis=(x, y, z)) for kind, band in carriers.items()
+        }
     optical = reader.require("dielectric_optical").value
     screening = _screening(reader, gap.value, masses, optical)
     kane = reader.optional("kane_energy")
@@ -361,7 +372,7 @@ def _material(
         carriers["hole"],
         screening,
         optical,
-        _valleys(orientation, reader),
+        valleys,
         None if kane is None else kane.value,
         tuple(reader.origins),
         tuple(warnings),
@@ -492,6 +503,8 @@ def _strain_shifts(trace: float, reader: _Reader, warnings: list[str]) -> tuple[
 def _valleys(orientation: NDArray[np.float64], reader: _Reader) -> NDArray[np.float64]:
     """Return the axes of equivalent valleys in the particle's frame, (n, 3), or none."""
     count = reader.optional("valley_degeneracy")
+    if count is not None and round(count.value) == 1:
+        return np.asarray([[0.0, 0.0, 1.0]] @ orientation.T)
     if count is None or round(count.value) != 4:
         return np.zeros((0, 3))
     axes = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)

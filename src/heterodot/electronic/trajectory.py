@@ -1,9 +1,10 @@
 """Gaps along molecular-dynamics trajectories: spectral density, decoherence, populations.
 
-Reads what nonadiabatic-dynamics programs write as plain text: Hefei-NAMD's ``EIGTXT`` (one line a
-step, one column a band, eV) and the matrix series of PYXAID and Libra (one file a step, real part
-of the vibronic Hamiltonian in a file that ends in ``_re``, Rydberg in PYXAID, Hartree in Libra).
-The unit of the series is the caller's to say, because the files do not state it.
+Reads what nonadiabatic-dynamics programs write: Hefei-NAMD's ``EIGTXT`` (one line a step, one
+column a band, eV) and the matrix series of PYXAID and Libra (one file a step, real part of the
+vibronic Hamiltonian in a file that ends in ``_re``, or ``_re.npz`` for the sparse matrices of later
+Libra; Rydberg in PYXAID's ``0_Ham_``, Hartree in Libra's ``Hvib_``). The files do not state their
+unit: it is taken from the name, and has to be said for other names.
 
 Theory: spectral density of the gap from its autocorrelation (un-normalized), pure-dephasing time
 from the second cumulant of the optical response (Mukamel, Principles of Nonlinear Optical
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from heterodot.electronic.rates import hbar_ev_ps
 from heterodot.errors import InputError
-from heterodot.files import read_text
+from heterodot.files import read_text, readable
 from heterodot.units import Value
 
 Array = NDArray[np.float64]
@@ -58,6 +59,15 @@ class GapTrajectory:
             raise InputError("holds an energy that is not finite", file=self.source or None)
         if not (np.isfinite(self.step) and self.step > 0):
             raise InputError(f"{self.step} ps is not a time step", place="step")
+
+    def edges(self) -> tuple[int, int]:
+        """Return the two neighboring bands with the largest mean gap between them."""
+        if self.energies.shape[1] < 2:
+            raise InputError("has one band only", file=self.source or None, remedy="give two")
+        mean = self.energies.mean(axis=0)
+        order = np.argsort(mean, kind="stable")
+        k = int(np.argmax(np.diff(mean[order])))
+        return int(order[k]), int(order[k + 1])
 
     def gap(self, lower: int, upper: int) -> Array:
         """Return the gap between two bands along the trajectory, eV.
@@ -128,8 +138,22 @@ class GapAnalysis:
         }
 
 
+UNITS = (("Ham_", "rydberg"), ("Hvib_", "hartree"))
+
+
+def find_series(folder: str | Path) -> Path | None:
+    """Return the file in a folder that `read_trajectory` can start from, if there is one."""
+    place = Path(folder)
+    if (place / "EIGTXT").is_file():
+        return place / "EIGTXT"
+    found = sorted(f for f in place.iterdir() if re.fullmatch(r".*\d+_re(\.npz)?", f.name))
+    vibronic = [f for f in found if any(word in f.name for word, _ in UNITS)]
+    chosen = vibronic or found
+    return chosen[0] if chosen else None
+
+
 def read_trajectory(
-    path: str | Path, *, step: float, unit: str = "eV", limit: int = LONGEST
+    path: str | Path, *, step: float, unit: str | None = None, limit: int = LONGEST
 ) -> GapTrajectory:
     """Read band energies: a table (``EIGTXT``), or the first file of a series ``NAME<i>_re``.
 
@@ -138,26 +162,39 @@ def read_trajectory(
     path : str or Path
         A text table with one line a step, or any file of a series whose name holds the step
         number just before ``_re`` (with an ending or without), square matrices whose diagonal is
-        used.
+        used; or the folder that holds them.
     step : float
         Time between steps, ps.
-    unit : str
-        Of the energies: ``"eV"``, ``"rydberg"`` or ``"hartree"``.
+    unit : str, optional
+        Of the energies: ``"eV"``, ``"rydberg"`` or ``"hartree"``. Where not given, eV for a table
+        and what the program writes for a series of known name.
     limit : int
         Numbers to read at most.
 
     Raises
     ------
     InputError
-        Not a table of numbers, rows of different length, a gap in the series, too large.
+        Not a table of numbers, rows of different length, a gap in the series, too large, or a
+        series of unknown unit.
     """
-    from heterodot.units import convert
-
     target = Path(path)
-    factor = convert(0.5, "hartree", "eV") if unit == "rydberg" else convert(1.0, unit, "eV")
+    if target.is_dir():
+        first = find_series(target)
+        if first is None:
+            raise InputError(
+                "holds no band energies",
+                file=target,
+                remedy="give a folder with EIGTXT, 0_Ham_*_re or Hvib_*_re files",
+            )
+        target = first
     match = re.fullmatch(r"(.*?)(\d+)(_re(?:\..*)?)", target.name)
     if match is None:
-        return GapTrajectory(_table(target, limit) * factor, step, target.name)
+        return GapTrajectory(_table(target, limit) * _factor(unit or "eV"), step, target.name)
+    unit = unit or next((u for word, u in UNITS if word in match[1]), None)
+    if unit is None:
+        raise InputError(
+            "does not say the unit of its energies", file=target, remedy="give rydberg or hartree"
+        )
     pattern = re.compile(re.escape(match[1]) + r"(\d+)" + re.escape(match[3]))
     found = {
         int(m[1]): file
@@ -172,17 +209,42 @@ def read_trajectory(
         )
     rows: list[Array] = []
     for n in numbers:
-        matrix = _table(found[n], limit)
-        if matrix.shape[0] != matrix.shape[1]:
-            raise InputError("is not a square matrix", file=found[n])
-        if rows and len(rows[0]) != len(matrix):
+        diagonal = _diagonal(found[n], limit)
+        if rows and len(rows[0]) != len(diagonal):
             raise InputError(
-                f"has {len(matrix)} states, the first file {len(rows[0])}", file=found[n]
+                f"has {len(diagonal)} states, the first file {len(rows[0])}", file=found[n]
             )
-        rows.append(np.diag(matrix))
-        if len(rows) * len(matrix) > limit:
+        rows.append(diagonal)
+        if len(rows) * len(diagonal) > limit:
             raise InputError(f"the series holds more than {limit} energies", file=target)
-    return GapTrajectory(np.array(rows) * factor, step, target.name)
+    return GapTrajectory(np.array(rows) * _factor(unit), step, target.name)
+
+
+def _factor(unit: str) -> float:
+    from heterodot.units import convert
+
+    return convert(0.5, "hartree", "eV") if unit == "rydberg" else convert(1.0, unit, "eV")
+
+
+def _diagonal(path: Path, limit: int) -> Array:
+    """Return the real diagonal of a matrix in a text file or in a sparse ``.npz`` file."""
+    if path.suffix != ".npz":
+        matrix = _table(path, limit)
+        if matrix.shape[0] != matrix.shape[1]:
+            raise InputError("is not a square matrix", file=path)
+        return np.diag(matrix)
+    import zipfile
+
+    from scipy.sparse import load_npz
+
+    readable(path)
+    try:
+        sparse = load_npz(path)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"is not a sparse matrix ({error})", file=path) from error
+    if sparse.shape[0] != sparse.shape[1] or sparse.shape[0] > limit:
+        raise InputError(f"is a matrix of {sparse.shape}, not a square one", file=path)
+    return np.asarray(sparse.diagonal().real, dtype=float)
 
 
 def _table(path: Path, limit: int) -> Array:
