@@ -73,7 +73,8 @@ def build(console: Console, **o: Any) -> None:
             "shape_b": o["shape_b"],
             "size_b": o["size_b"],
             "relation": relation,
-            "interface": _interface(relation, o["rank"], o["shared"]),
+            "interface": o["rank"],
+            "shared": o["shared"],
         }
     elif any(o[key] is not None for key in ("match", "plane_a", "plane_b", "shape_b", "size_b")):
         raise InputError(
@@ -181,8 +182,7 @@ def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any,
     if planes[0] is not None:
         found = search(a, b, max_index=o["max_index"], progress=console.progress)
         relation = found.find(indices(planes[0], "--plane-a"), indices(planes[1], "--plane-b"))
-        # built as it stands in the table: equivalent indices must not make another particle
-        return found.matches[relation.rank - 1], {**relation.to_json(), "rank": relation.rank}
+        return relation, {**relation.to_json(), "rank": relation.rank}
     rank = o["match"] or 1
     # the order that 'heterodot epitaxy' shows
     found = ranked(a, b, max_index=o["max_index"], progress=console.progress)
@@ -196,22 +196,6 @@ def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any,
         )
     relation = found.matches[rank - 1]
     return relation, {"rank": rank, **relation.to_json()}
-
-
-def _interface(relation: Any, rank: int, shared: str | None) -> Any:
-    from heterodot.epitaxy import interfaces
-    from heterodot.errors import NotFoundError
-
-    found = interfaces(relation, shared=shared)
-    if not 1 <= rank <= len(found):
-        raise NotFoundError(
-            f"the relation has {len(found)} interfaces"
-            + (f" that share {shared}" if shared else "")
-            + f", not {rank}",
-            place="--interface",
-            remedy="give a smaller rank, or leave --shared open",
-        )
-    return found[rank - 1]
 
 
 def indices(text: str, place: str) -> tuple[int, int, int]:

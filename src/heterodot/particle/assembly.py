@@ -16,7 +16,7 @@ from heterodot.crystal import Crystal
 from heterodot.epitaxy import Interface, OrientationRelationship
 from heterodot.errors import InputError
 from heterodot.organic import ions
-from heterodot.particle.charging import capping_of, neutralize
+from heterodot.particle.charging import capping_of, settle
 from heterodot.particle.crystallite import carve
 from heterodot.particle.join import couple
 from heterodot.particle.labels import assemble, with_interface_report
@@ -32,11 +32,11 @@ from heterodot.particle.laying import (
 from heterodot.particle.lengths import Size
 from heterodot.particle.named import Termination
 from heterodot.particle.organics import clear
-from heterodot.particle.organics import named as with_names
 from heterodot.particle.particle import Particle
-from heterodot.particle.placement import Placement, place
+from heterodot.particle.placement import Placement, place, ranked_interface
 from heterodot.particle.registry import refine
 from heterodot.particle.shapes import Shape
+from heterodot.particle.spelling import Spelling, spelled
 from heterodot.progress import Progress, silent
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ def build(
     size_b: Size | None = None,
     relation: OrientationRelationship | None = None,
     *,
-    interface: Interface | Placement | None = None,
+    interface: Interface | Placement | int | None = None,
     termination_a: Termination = None,
     termination_b: Termination = None,
     center_a: str | Sequence[float] | None = None,
@@ -79,8 +79,8 @@ def build(
         ``"3.4 nm"``, ``"5 cells"``, ``"2 nm x 13 nm"``.
     relation : OrientationRelationship
         How B lies on A; needed with ``crystal_b``.
-    interface : Interface, optional
-        Which atoms meet; the best ranked interface of the relation if not given.
+    interface : Interface or int, optional
+        Which atoms meet, or the rank of that interface (1, the best one, if not given).
     termination_a, termination_b : str or mapping, optional
         Outermost layer of the facets (``"CsBr"``), or by family (``{"111": "S"}``).
     center_a : str or (3,) floats, optional
@@ -137,6 +137,7 @@ def build(
     step |= {"seed": seed}
     texts = [body_a.shape.text]
     info: dict[str, Any] = {}
+    way: Spelling | None = None
     if crystal_b is None:
         capping = capping_of(passivator, (a_crystal,))
         block = carve(a_crystal, body_a.shape, body_a.center, shift=-body_a.center)
@@ -146,18 +147,16 @@ def build(
         b_crystal = _crystal(crystal_b)
         capping = capping_of(passivator, (a_crystal, b_crystal))
         relation = _relation(relation, a_crystal, b_crystal)
-        how = (
-            interface
-            if isinstance(interface, Placement)
-            else place(relation, interface, strain=strain, shared=shared)
-        )
+        way = spelled(relation)
+        how = _placement(way, relation, interface, strain, shared)
         if registry == "continuity" or (registry == "auto" and how.registry < 0.75):
             progress("finding the registry", 0.1)
-            how = refine(relation, how)
-        body_b = make_body_b(b_crystal, shape_b, size_b, termination_b, how)
+            how = refine(way.relation, how).rounded()
+        body_b = make_body_b(b_crystal, shape_b, size_b, termination_b, _up(how, way))
+        body_a, body_b = body_a.turned(way.a), body_b.turned(way.b)
         progress("joining", 0.2)
         if positions is not None:
-            points = _points(positions, body_a, body_b, strain)
+            points = _points(positions, body_a, body_b, strain, way.a.matrix)
             blocks, done = sink(body_a, body_b, how, points, capping)
         else:
             turns = equivalent_turns(body_a, how.normal, caps, strain)
@@ -176,15 +175,13 @@ def build(
     progress("neutralizing", 0.6)
     step |= done
     inner = positions is not None
-    step["neutralized"] = (
-        with_names(neutralize(blocks, capping, seed, inner=inner), blocks) if neutral else []
-    )
+    step["neutralized"] = settle(blocks, capping, seed, inner=inner, neutral=neutral)
     if len(blocks) > 1:
         refuse_remnants(done["carved"], blocks)
     progress("labelling", 0.8)
     particle = assemble(blocks, texts, step, info)
-    if len(blocks) > 1:
-        particle = with_interface_report(particle, done)
+    if way is not None:
+        particle = with_interface_report(way.back(particle), done)
     progress("built", 1.0)
     return particle
 
@@ -200,6 +197,28 @@ def _relation(
         )
     _same_crystals(relation, a, b)
     return relation
+
+
+def _placement(
+    way: Spelling,
+    asked: OrientationRelationship,
+    interface: Interface | Placement | int | None,
+    strain: str,
+    shared: str | None,
+) -> Placement:
+    """Where B lies on A, in the one spelling of the relation."""
+    if isinstance(interface, Placement):
+        return way.placement(interface).rounded()
+    if isinstance(interface, Interface):
+        return way.placement(place(asked, interface, strain=strain, shared=shared)).rounded()
+    chosen = ranked_interface(way.relation, interface or 1, shared)
+    return place(way.relation, chosen, strain=strain).rounded()
+
+
+def _up(how: Placement, way: Spelling) -> Array:
+    """Direction of the interface's normal in B's frame as the relation asked for spells it."""
+    up = way.b.matrix.T @ np.linalg.solve(how.matrix, how.normal)
+    return np.asarray(up / np.linalg.norm(up))
 
 
 def equivalent_turns(body: Body, normal: Array, count: int, strain: str) -> list[Array]:
@@ -249,15 +268,19 @@ def _keeps(crystal: Crystal, center: Array, turn: Array) -> bool:
 
 
 def _points(
-    positions: int | Sequence[Sequence[float]], body_a: Body, body_b: Body, strain: str
+    positions: int | Sequence[Sequence[float]],
+    body_a: Body,
+    body_b: Body,
+    strain: str,
+    turn: Array,
 ) -> list[Array]:
-    """Return where domains go inside A, from its center, Å."""
+    """Return where domains go inside A, from its center, Å; points that are given are turned."""
     if strain in ("a", "both"):
         raise InputError(
             "an embedded domain cannot strain all of A", place="strain", remedy="use 'b' or 'none'"
         )
     if not isinstance(positions, int):
-        return [np.asarray(point, dtype=float).reshape(3) for point in positions]
+        return [turn @ np.asarray(point, dtype=float).reshape(3) for point in positions]
     if positions < 1 or positions > 1000:
         raise InputError(
             f"{positions} domains cannot be placed", place="positions", remedy="give 1 to 1000"

@@ -144,20 +144,23 @@ def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] |
 
 
 def _pairs(p: Array, q: Array, reach: float) -> tuple[Ints, Ints, Array]:
+    """Pairs of points within reach, nearest first."""
     from scipy.spatial import cKDTree
 
     found = cKDTree(p).sparse_distance_matrix(cKDTree(q), reach, output_type="ndarray")
-    return found["i"].astype(np.int64), found["j"].astype(np.int64), np.asarray(found["v"])
+    i, j = found["i"].astype(np.int64), found["j"].astype(np.int64)
+    # in an order that the last digits of distances have no part in
+    order = np.lexsort((j, i, np.round(found["v"], 5)))
+    return i[order], j[order], np.asarray(found["v"])[order]
 
 
 def _merge(b: Crystallite, sa: Side, sb: Side) -> int:
-    i, j, d = _pairs(sa.points, sb.points, MERGE)
+    i, j, _ = _pairs(sa.points, sb.points, MERGE)
     same = (sa.number[i] == sb.number[j]) & (sa.charge[i] > 0)
     shared = 0
     taken_a: set[int] = set()
     taken_b: set[int] = set()
-    for k in np.argsort(d[same], kind="stable"):
-        x, y = int(i[same][k]), int(j[same][k])
+    for x, y in zip(i[same].tolist(), j[same].tolist(), strict=True):
         if x in taken_a or y in taken_b:
             continue
         taken_a.add(x)
@@ -185,7 +188,7 @@ def _clashes(a: Crystallite, b: Crystallite, all_: Sequence[Crystallite]) -> tup
     close = d < closest(sa, sb, i, j)
     i, j, d = i[close], j[close], d[close]
     worth_a, worth_b = a.saturation()[sa.flat], b.saturation()[sb.flat]
-    for k in np.argsort(d, kind="stable"):
+    for k in range(len(d)):
         x, y = sa.flat[i[k]], sb.flat[j[k]]
         if a.flat[x] == 0 or b.flat[y] == 0:
             continue

@@ -19,6 +19,7 @@ from heterodot.particle.named import Termination, shape
 from heterodot.particle.neutral import Capping
 from heterodot.particle.placement import Placement, snap
 from heterodot.particle.shapes import Shape, cube_axes
+from heterodot.particle.spelling import Turn
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,13 @@ class Body:
     shape: Shape
     center: Array
     wanted: Shape
+
+    def turned(self, turn: Turn) -> Body:
+        """Return the image of the body under a symmetry operation of its crystal."""
+        cell = self.crystal.cell
+        center = turn.point(self.center) @ np.linalg.inv(cell)
+        center = np.round(center - np.floor(center + 1e-6), 9) @ cell
+        return Body(self.crystal, turn.shape(self.shape), center, turn.shape(self.wanted))
 
 
 def make_body(
@@ -85,18 +93,16 @@ def make_body_b(
     name: str | Shape | None,
     size: Size | None,
     termination: Termination,
-    how: Placement,
+    up: Array,
 ) -> Body:
-    """Return the body of crystal B, with round caps turned to the interface's normal."""
+    """Return the body of crystal B, with round caps along ``up``, the interface's normal."""
     if name is None or (size is None and not isinstance(name, Shape)):
         raise InputError(
             "crystal B needs a shape and a size", place="build", remedy="give shape_b and size_b"
         )
-    up = np.linalg.solve(how.matrix, how.normal)
     return make_body(
-        crystal, name, size if size is not None else "", termination, "shape_b",
-        axis=up / np.linalg.norm(up),
-    )  # fmt: skip
+        crystal, name, size if size is not None else "", termination, "shape_b", axis=up
+    )
 
 
 def finish(block: Crystallite, body: Shape) -> dict[str, Any]:

@@ -61,6 +61,19 @@ class Placement:
             anchor=self.anchor + step,
         )
 
+    def rounded(self) -> Placement:
+        """Return the placement without its last digits, which depend on how it was found."""
+        return Placement(
+            np.round(self.matrix, 9) + 0.0,
+            np.round(self.shift, 9) + 0.0,
+            np.round(self.normal, 9) + 0.0,
+            round(self.level, 9),
+            round(self.gap, 9),
+            np.round(self.stretch, 9) + 0.0,
+            np.round(self.anchor, 9) + 0.0,
+            self.registry,
+        )
+
     def turned(self, turn: Array, about: Array) -> Placement:
         """Return the placement turned by a symmetry operation of A about a point."""
         return dataclasses.replace(
@@ -106,7 +119,7 @@ def place(
             remedy=f"choose among {', '.join(SHARES)}",
         )
     if interface is None:
-        interface = _best_interface(relation, shared)
+        interface = ranked_interface(relation, 1, shared)
     elif interface.relation is not relation and not (
         interface.relation.plane_a == relation.plane_a
         and interface.relation.plane_b == relation.plane_b
@@ -141,19 +154,31 @@ def _root(symmetric: Array) -> Array:
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T, dtype=float)
 
 
-def _best_interface(relation: OrientationRelationship, shared: str | None) -> Interface:
+def ranked_interface(
+    relation: OrientationRelationship, rank: int = 1, shared: str | None = None
+) -> Interface:
+    """Return the interface of a rank, from 1, of those that share a layer of an element.
+
+    Raises
+    ------
+    NotFoundError
+        There are fewer, or none that shares such a layer.
+    """
     from heterodot.epitaxy import interfaces
 
-    found = list(interfaces(relation))
-    if shared is not None:
-        found = [i for i in found if i.shared == shared]
+    found = interfaces(relation, shared=shared)
+    which = f" that share a {shared} layer" if shared else ""
     if not found:
         raise NotFoundError(
-            f"{relation.label} has no interface"
-            + (f" that shares a {shared} layer" if shared else ""),
-            remedy="choose another relation" if not shared else "leave the shared layer open",
+            f"{relation.label} has no interfaces{which}", remedy="choose another relation"
         )
-    return found[0]
+    if not 1 <= rank <= len(found):
+        raise NotFoundError(
+            f"{relation.label} has {len(found)} interfaces{which}, not {rank}",
+            place="interface",
+            remedy=f"give a rank from 1 to {len(found)}",
+        )
+    return found[rank - 1]
 
 
 def lattice_step(crystal: Crystal, normal: Array, reach: int = 6) -> Array:

@@ -30,6 +30,7 @@ from heterodot.epitaxy.registry import DEPTH, SOFTNESS
 from heterodot.particle.placement import Placement
 
 Array = NDArray[np.float64]
+Waves = NDArray[np.complex128]
 
 # waves beyond this are damped below 1e-4 by the width of the Gaussians, 1/Å
 LONGEST = 3.0 / SOFTNESS
@@ -64,15 +65,16 @@ class Overlap:
     period: float
     heights_a: Array
     heights_b: Array
-    amplitudes_a: NDArray[np.complex128]
-    amplitudes_b: NDArray[np.complex128]
+    amplitudes_a: Waves
+    amplitudes_b: Waves
     unit: float
 
-    def spectrum(self, height: float) -> NDArray[np.complex128]:
+    def spectrum(self, height: float) -> Waves:
         """Return the amplitude of each wave with B raised by ``height``, (m,)."""
         weight = _weight(self.heights_a[:, None], self.heights_b[None, :] + height)
         inner = self.amplitudes_a @ weight
-        return np.asarray((inner * self.amplitudes_b).sum(axis=1)) / self.unit
+        found: Waves = (inner * self.amplitudes_b).sum(axis=1) / self.unit
+        return found
 
     def at(self, shift: Array) -> float:
         """Return the overlap at a shift (x, y, z), Å: 1 for a crystal that goes on."""
@@ -94,7 +96,8 @@ class Overlap:
         phases = np.exp(1j * flat @ self.waves.T)
         values = phases.real @ spectra.real - phases.imag @ spectra.imag
         # of equal shifts the one that comes first on the grid, whatever the last digits say
-        row, column = divmod(int(np.argmax(np.round(values, 6))), len(heights))
+        first = np.flatnonzero(values.ravel() > values.max() - 1e-4)[0]
+        row, column = divmod(int(first), len(heights))
         shift = self._climb(np.append(flat[row], heights[column]), top)
         here, found = self.at(np.zeros(3)), self.at(shift)
         if found < here + WORTH:
@@ -110,9 +113,11 @@ class Overlap:
             hessian = bend.sum(0)
             if np.linalg.eigvalsh(hessian).max() < -1e-6:
                 step = -np.linalg.solve(hessian, slope)
-                shift = shift + np.append(step * min(1.0, STEP / np.linalg.norm(step)), 0.0) if (
-                    np.linalg.norm(step) > 1e-9
-                ) else shift
+                shift = (
+                    shift + np.append(step * min(1.0, STEP / np.linalg.norm(step)), 0.0)
+                    if (np.linalg.norm(step) > 1e-9)
+                    else shift
+                )
             low, mid, high = (self.at(shift + np.array([0, 0, d])) for d in (-0.05, 0.0, 0.05))
             if low + high < 2 * mid:
                 move = 0.025 * (high - low) / (2 * mid - low - high)
@@ -127,8 +132,9 @@ def overlap(relation: OrientationRelationship, placement: Placement) -> Overlap:
     a, b = side(relation, "a"), side(relation, "b")
     cell = a.cell @ a.mesh.flat
     waves, dual = common_waves(cell, a.cell, b.cell, LONGEST)
+    dual = _shortest(dual)
     deform = fitting(a, b)
-    own = np.linalg.solve(placement.matrix, placement.anchor - placement.shift)
+    own = np.asarray(np.linalg.solve(placement.matrix, placement.anchor - placement.shift))
     points_a, heights_a, signs_a = _ions(a, placement.anchor, np.eye(2))
     points_b, heights_b, signs_b = _ions(b, own, deform)
     damp = np.exp(-(SOFTNESS**2) * (waves**2).sum(1))
@@ -140,8 +146,10 @@ def overlap(relation: OrientationRelationship, placement: Placement) -> Overlap:
         period_b,
         heights_a,
         heights_b,
-        np.exp(-1j * waves @ points_a.T) * signs_a / a.mesh.area,
-        damp[:, None] * np.exp(1j * waves @ points_b.T) * signs_b / b.mesh.area,
+        np.asarray(np.exp(-1j * waves @ points_a.T) * signs_a / a.mesh.area, dtype=complex),
+        np.asarray(
+            damp[:, None] * np.exp(1j * waves @ points_b.T) * signs_b / b.mesh.area, dtype=complex
+        ),
         1.0,
     )
     one = _itself(points_a, heights_a, signs_a, a.mesh.flat)
@@ -155,7 +163,7 @@ def refine(relation: OrientationRelationship, placement: Placement) -> Placement
     x = relation.crystal_a.direction(relation.direction_a)
     x = x / np.linalg.norm(x)
     axes = np.array([x, np.cross(relation.normal, x), relation.normal])
-    return dataclasses.replace(placement, shift=placement.shift + shift @ axes)
+    return dataclasses.replace(placement, shift=placement.shift + np.round(shift, 4) @ axes)
 
 
 def _weight(heights_a: Array, heights_b: Array) -> Array:
@@ -194,9 +202,24 @@ def _itself(points: Array, heights: Array, signs: Array, mesh: Array) -> float:
     return float((damp * ((wave.conj() @ weight) * wave).sum(1).real).sum()) / area**2
 
 
+def _by_length(vectors: Array) -> Array:
+    """Vectors from short to long; of equal ones those come first that lie along x, then y."""
+    rounded = np.round(vectors, 3) + 0.0
+    length = np.round(np.linalg.norm(vectors, axis=1), 3)
+    return np.asarray(vectors[np.lexsort((-rounded[:, 1], -rounded[:, 0], length))])
+
+
+def _shortest(mesh: Array) -> Array:
+    """Return the one shortest basis of a plane lattice, rows, (2, 2)."""
+    grid = (np.array(list(np.ndindex(7, 7))) - 3) @ mesh
+    vectors = _by_length(grid)[1:]
+    area = abs(float(np.linalg.det(mesh)))
+    across = np.abs(vectors[0, 0] * vectors[:, 1] - vectors[0, 1] * vectors[:, 0])
+    return np.array([vectors[0], vectors[np.flatnonzero(np.abs(across - area) < 1e-3 * area)[0]]])
+
+
 def _nearest(point: Array, mesh: Array) -> Array:
     """The shortest of the vectors that differ from a point by those of a mesh, (2,)."""
     base = np.rint(point @ np.linalg.inv(mesh)) @ mesh
-    around = np.array([(i, j) for i in (0, -1, 1) for j in (0, -1, 1)]) @ mesh
-    left = point - base - around
-    return np.asarray(left[np.argmin(np.round(np.linalg.norm(left, axis=1), 6))])
+    around = (np.array(list(np.ndindex(5, 5))) - 2) @ mesh
+    return np.asarray(_by_length(point - base - around)[0])

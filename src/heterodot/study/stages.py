@@ -199,7 +199,7 @@ def particle(job: Job) -> Mapping[str, Any]:
         wish.shape_b,
         wish.size_b,
         relation,
-        interface=_interface(relation, wish.shared),
+        shared=wish.shared,
         termination_a=wish.termination_a,
         termination_b=wish.termination_b,
         cut_a=wish.cut_a,
@@ -236,20 +236,6 @@ def _exchanged(built: Particle, wish: Exchange, job: Job) -> Particle:
         product=crystal_or_file(wish.product, base=job.base)[0] if wish.product else None,
         seed=job.settings.study.seed,
     )
-
-
-def _interface(relation: OrientationRelationship, shared: str | None) -> Any:
-    """Return the best interface of a relation, as ``heterodot build`` takes it."""
-    from heterodot.epitaxy import interfaces
-
-    found = interfaces(relation, shared=shared)
-    if not found:
-        raise NotFoundError(
-            f"no interface of {relation.label}" + (f" shares {shared}" if shared else ""),
-            place="particle.shared",
-            remedy="leave it out, or choose another match",
-        )
-    return found[0]
 
 
 def energy(job: Job) -> Mapping[str, Any]:
