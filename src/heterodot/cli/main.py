@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "relax": ("heterodot.cli.relax", "Relax a particle."),
     "electronic": ("heterodot.cli.electronic", "Levels, localization and alignment."),
     "transfer": ("heterodot.cli.transfer", "Charge-transfer rates."),
+    "trajectory": ("heterodot.cli.trajectory", "Gaps and populations along dynamics."),
     "dos": ("heterodot.cli.dos", "Density of states by domain from a calculation."),
     "simulate": ("heterodot.cli.simulate", "What an instrument would see of a particle."),
     "fit": ("heterodot.cli.fit", "Fit a measured file."),
