@@ -19,6 +19,10 @@ TECHNIQUES: dict[str, tuple[str, str]] = {
     "photodetector": ("heterodot.cli.fit_photodetector", "Responsivity, detectivity, speed."),
     "fft": ("heterodot.cli.fit_image", "Zone axes and orientation relation from an image."),
     "gpa": ("heterodot.cli.fit_strain", "Strain and rotation maps from an image."),
+    "columns": (
+        "heterodot.cli.fit_columns",
+        "Atomic columns: positions, sublattices, intensities.",
+    ),
     "edx": ("heterodot.cli.fit_edx", "Composition and stoichiometry with errors."),
 }
 

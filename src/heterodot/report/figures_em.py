@@ -41,16 +41,29 @@ def columns_figure(image: Measurement, found: Any, *, cut: float = 0.001) -> Fig
     """Return an image with its atomic columns marked, one color a sublattice."""
     made, axes = _drawn(image, cut)
     for k, group in enumerate(found.sublattices):
-        chosen = [c for c in found.columns if c.sublattice == group.label]
+        chosen = [
+            c for c in found.columns if (c.domain, c.sublattice) == (group.domain, group.label)
+        ]
         axes.plot(
-            [c.x.value for c in chosen],
-            [c.y.value for c in chosen],
+            [c.x.to("nm").value for c in chosen],
+            [c.y.to("nm").value for c in chosen],
             "o",
             ms=2.4,
             mew=0.6,
             mfc="none",
             mec=SUBLATTICES[k % len(SUBLATTICES)],
-            label=f"{group.label} ({group.count})",
+            label=f"{group.domain}: {group.label} ({group.count})",
+        )
+    open_ = [c for c in found.columns if not c.sublattice]
+    if open_:
+        axes.plot(
+            [c.x.to("nm").value for c in open_],
+            [c.y.to("nm").value for c in open_],
+            "x",
+            ms=2.4,
+            mew=0.6,
+            color="#D55E00",
+            label=f"on no lattice ({len(open_)})",
         )
     axes.legend(
         fontsize=6,

@@ -1,5 +1,6 @@
 """Electron microscopy: preview and simulate images, find orientations and strain in them."""
 
+from heterodot.probes.em.columns import Column, find_columns
 from heterodot.probes.em.contact import Contact, contact_planes
 from heterodot.probes.em.gpa import Strain, geometric_phase
 from heterodot.probes.em.grains import Grain, find_grains, from_regions
@@ -17,10 +18,12 @@ from heterodot.probes.em.preview import EmSetup, preview
 from heterodot.probes.em.reading import Reading, domain_pair, not_there, read_domains
 from heterodot.probes.em.spots import Spot, find_spots
 from heterodot.probes.em.stem import StemSetup, simulate_stem
+from heterodot.probes.em.sublattices import Sublattice, sort_columns
 from heterodot.probes.em.tilting import SharedAxis, shared_axes
 
 __all__ = [
     "Candidate",
+    "Column",
     "Contact",
     "EmSetup",
     "Grain",
@@ -34,9 +37,11 @@ __all__ = [
     "Spot",
     "StemSetup",
     "Strain",
+    "Sublattice",
     "consistent",
     "contact_planes",
     "domain_pair",
+    "find_columns",
     "find_grains",
     "find_spots",
     "from_regions",
@@ -52,4 +57,5 @@ __all__ = [
     "shared_axes",
     "simulate_hrtem",
     "simulate_stem",
+    "sort_columns",
 ]
