@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
+from heterodot.organic import IonicCrystal
 from heterodot.particle.layers import Layer, layers
-from heterodot.particle.shapes import Facet, Shape
+from heterodot.particle.shapes import Facet, Shape, cube_axes
 
 Array = NDArray[np.float64]
+
+# a gap between layers of ions wider than this holds the bodies of molecules, Å
+WIDE = 5.0
 
 
 def preferred_layer(found: tuple[Layer, ...], crystal: Crystal) -> str | None:
@@ -70,12 +74,24 @@ def settle(
         if wanted is None and prefer:
             wanted = preferred_layer(found, crystal)
         chosen = [layer for layer in found if wanted is None or layer.name == wanted] or list(found)
+        # organic tails reach to the middle of the gap behind their layer
+        tail: dict[int, float] = {}
+        if wanted is not None and isinstance(crystal, IonicCrystal):
+            tail = _before_gap(chosen, found, period)
+            chosen = [layer for layer in chosen if id(layer) in tail]
         base = float(center @ facet.normal)
         best: tuple[float, float, Layer] | None = None
         for layer in chosen:
             offset = layer.position - base
             turns = np.rint((facet.distance - offset) / period)
             height = offset + turns * period
+            reach = tail.get(id(layer), 0.0)
+            if reach:
+                turns = np.rint((facet.distance - offset - reach) / period)
+                height = offset + turns * period
+                if best is None or abs(height + reach - facet.distance) < abs(best[0]) - 1e-9:
+                    best = (height + reach - facet.distance, height, layer)
+                continue
             if best is None or abs(height - facet.distance) < abs(best[0]) - 1e-9:
                 best = (height - facet.distance, height, layer)
         assert best is not None
@@ -83,6 +99,23 @@ def settle(
         moves.append(move)
         facets.append(replace(facet, distance=height + _half_gap(layer, found, crystal, facet)))
     return shape.moved(facets), float(np.mean(np.square(moves))) if moves else 0.0
+
+
+def _before_gap(chosen: list[Layer], found: tuple[Layer, ...], period: float) -> dict[int, float]:
+    """Of layers of one name, those with the widest gap outwards; half of it where it is wide, Å.
+
+    The organic cations above a sheet and those below the next one have one name; a layered crystal
+    ends between the two, not between cations and their own sheet.
+    """
+    gaps = []
+    for layer in chosen:
+        steps = [(o.position - layer.position) % period for o in found if o is not layer]
+        gaps.append(min((step for step in steps if step > 1e-6), default=period))
+    return {
+        id(layer): gap / 2 if gap > WIDE else 0.0
+        for layer, gap in zip(chosen, gaps, strict=True)
+        if gap > max(gaps) - 0.5
+    }
 
 
 def _half_gap(layer: Layer, found: tuple[Layer, ...], crystal: Crystal, facet: Facet) -> float:
@@ -111,6 +144,11 @@ def centers(crystal: Crystal) -> Array:
     atoms = crystal.scaled[np.argsort(-charges, kind="stable")]
     halves = np.array(list(np.ndindex(2, 2, 2))) / 2
     points = np.concatenate([atoms, halves])
+    axes = cube_axes(crystal)
+    if axes.layered:
+        # between two layers, above the middle of an octahedron
+        between = (atoms[0] @ crystal.cell + axes.vectors[2] / 2) @ np.linalg.inv(crystal.cell)
+        points = np.concatenate([points, between[None]])
     kept: list[Array] = []
     for point in points:
         delta = np.array(kept) - point if kept else np.zeros((0, 3))
