@@ -23,6 +23,7 @@ from heterodot.electronic.dos import (
 from heterodot.errors import InputError, NotFoundError
 
 CP2K = Path(__file__).parent / "cp2k_pbs"
+DZVP = Path(__file__).parent / "cp2k_dzvp"
 
 
 def box(n: int = 10) -> Orbitals:
@@ -150,6 +151,151 @@ def test_half_finished_foreign_and_odd_outputs_are_refused(tmp_path) -> None:
         read_pdos(tmp_path, "run")
     with pytest.raises(InputError, match=r"no \.pdos"):
         read_pdos(tmp_path, "other")
+
+
+def test_molden_orbitals_are_normal_and_give_the_populations_of_cp2k() -> None:
+    """Our overlap matrix against CP2K: orbitals orthonormal, Löwdin weights those of its PDOS."""
+    from heterodot.energy.cp2k_output import bohr, read_pdos
+    from heterodot.energy.molden import lowdin, read_molden
+    from heterodot.energy.overlap import overlap_times
+
+    found = read_molden(DZVP / "run-MOS-1_0.molden")
+    c = found.coefficients
+    metric = c.T @ overlap_times(found.shells, found.positions / bohr(), c)
+    np.testing.assert_allclose(metric, np.eye(c.shape[1]), atol=1e-6)
+    np.testing.assert_allclose(found.populations.sum(axis=0), 1.0, atol=1e-12)
+    states = read_pdos(DZVP, "run")
+    assert states.sizes["list 2"] == 1
+    theirs = states.by_atom(4)
+    assert theirs is not None
+    np.testing.assert_allclose(lowdin(found), theirs[:, : c.shape[1]], atol=2e-6)
+    np.testing.assert_allclose(found.energies, states.energies[: c.shape[1]], atol=1e-4)
+    orbitals = read_orbitals(DZVP / "run-MOS-1_0.molden")
+    assert orbitals.population.startswith("Lowdin")
+    # the same run by its output: projected states
+    by_output = read_orbitals(DZVP / "run.out")
+    np.testing.assert_allclose(by_output.weights[:, :18], orbitals.weights, atol=2e-6)
+
+
+def test_molden_alone_serves_where_atoms_have_no_lists(tmp_path) -> None:
+    for name in ("run.out", "run-MOS-1_0.molden", "run-list1-1.pdos"):
+        shutil.copy(DZVP / name, tmp_path / name)
+    orbitals = read_orbitals(tmp_path / "run.out", [0, 1, 0, 1], ["A", "B"])
+    assert "molden" in orbitals.source
+    assert orbitals.shares()["A"][9] == pytest.approx(2 * 0.0346, abs=1e-3)
+    (tmp_path / "run-MOS-1_0.molden").unlink()
+    with pytest.raises(InputError, match="not by atom"):
+        read_orbitals(tmp_path / "run.out")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t[: len(t) // 9], "section"),
+        (lambda t: t.replace("[Molden Format]", "[Molten]"), "not an output"),
+        (lambda t: t.replace("[5D7F]", ""), "Cartesian d"),
+        (lambda t: t.replace("s       5    1.00", "s       4    1.00", 1), "cannot be understood"),
+        (lambda t: t.replace("     1 -2.4676", "     1 -9.4676"), "not normalized"),
+        (lambda t: t.replace("     1 -2.4676", "   999 -2.4676"), "function 999"),
+    ],
+)
+def test_damaged_molden_files_are_refused(tmp_path, change, words) -> None:
+    path = tmp_path / "a.molden"
+    path.write_text(change((DZVP / "run-MOS-1_0.molden").read_text()))
+    with pytest.raises(InputError, match=words):
+        read_orbitals(path)
+
+
+@pytest.mark.parametrize("angular", [0, 1, 2, 3, 4])
+def test_overlap_against_quadrature(angular) -> None:
+    """Two shells on two centers, integrated on a fine grid."""
+    from heterodot.energy.molden import ORDER, GaussianShell
+    from heterodot.energy.overlap import overlap_times, solid_harmonics
+
+    centers = np.array([[0.0, 0, 0], [0.5, -0.7, 0.9]])
+    shells = [
+        GaussianShell(0, angular, np.array([0.9, 2.1]), np.array([0.7, 0.4])),
+        GaussianShell(1, 1, np.array([1.1]), np.array([1.0])),
+    ]
+    n = 2 * angular + 4
+    ours = overlap_times(shells, centers, np.eye(n))
+    np.testing.assert_allclose(np.diag(ours), 1.0, atol=1e-12)
+    x = np.linspace(-6, 6, 81)
+    grid = np.stack(np.meshgrid(x, x, x, indexing="ij"), -1).reshape(-1, 3)
+    columns = []
+    for shell in shells:
+        d = grid - centers[shell.atom]
+        r2 = (d**2).sum(1)
+        radial = sum(
+            c * a ** (shell.angular / 2 + 0.75) * np.exp(-a * r2)
+            for a, c in zip(shell.exponents, shell.coefficients, strict=True)
+        )
+        for m in ORDER[shell.angular]:
+            poly = solid_harmonics()[shell.angular, m]
+            f = radial * sum(v * d[:, 0] ** i * d[:, 1] ** j * d[:, 2] ** k
+                             for (i, j, k), v in poly.items())  # fmt: skip
+            columns.append(f / np.sqrt((f**2).sum()))
+    table = np.array(columns)
+    np.testing.assert_allclose(table @ table.T, ours, atol=1e-7)
+
+
+def test_cells_of_atoms_share_an_orbital() -> None:
+    from heterodot.electronic.dos_cube import Cube
+    from heterodot.electronic.dos_sources import cell_weights
+
+    x = np.linspace(-6, 6, 61)
+    r = [np.sqrt((x[:, None, None] - s) ** 2 + x[:, None] ** 2 + x**2) for s in (-2.0, 2.0)]
+    field = np.sqrt(0.8) * np.exp(-2 * r[0]) + np.sqrt(0.2) * np.exp(-2 * r[1])
+    cube = Cube(
+        field, np.full(3, -6.0), np.eye(3) * 0.2, np.array([82, 82]),
+        np.array([[-2.0, 0, 0], [2.0, 0, 0]]),
+    )  # fmt: skip
+    np.testing.assert_allclose(cell_weights(cube), [0.8, 0.2], atol=0.01)
+    with pytest.raises(InputError, match="empty"):
+        cell_weights(Cube(0 * field, cube.origin, cube.steps, cube.numbers, cube.positions))
+
+
+def test_both_spins_are_read(tmp_path) -> None:
+    from heterodot.energy.cp2k_output import read_pdos
+
+    for k in (1, 2):
+        text = (CP2K / f"run-k{k}-1.pdos").read_text()
+        (tmp_path / f"run-ALPHA_k{k}-1.pdos").write_text(text)
+        (tmp_path / f"run-BETA_k{k}-1.pdos").write_text(text)
+    assert len(read_pdos(tmp_path, "run").energies) == 28
+
+
+def test_layout_of_2025_is_read(tmp_path) -> None:
+    """The same run as CP2K 2025 prints it: other unit label, forces with a prefix and a norm."""
+    from heterodot.energy.cp2k_output import read_output
+
+    whole = (CP2K / "run.out").read_text()
+    lines = []
+    for line in whole.replace("2023.1", "2025.1").splitlines():
+        part = line.split()
+        if "energy [a.u.]:" in line:
+            line = line.replace("[a.u.]:", "[hartree]")
+        elif "ATOMIC FORCES in" in line:
+            line = " FORCES| Atomic forces [hartree/bohr]"
+        elif len(part) == 6 and part[2] in ("Pb", "S") and part[0].isdigit():
+            line = f" FORCES| {part[0]} {part[3]} {part[4]} {part[5]} 1.0E-02"
+        lines.append(line)
+    (tmp_path / "run.out").write_text("\n".join(lines) + "\n")
+    old, new = read_output(CP2K / "run.out"), read_output(tmp_path / "run.out")
+    assert new.energy == old.energy
+    assert old.forces is not None
+    np.testing.assert_array_equal(new.forces, old.forces)
+    assert not new.notes
+    (tmp_path / "run.out").write_text(whole.replace("ENERGY| Total FORCE_EVAL", "ENERGY: total"))
+    with pytest.raises(InputError, match="no total energy in a form that is known"):
+        read_output(tmp_path / "run.out")
+
+
+def test_inverted_gap_is_said() -> None:
+    upside = Orbitals(
+        [-5.0, -4.0, -3.5, -3.0], [2, 0, 2, 0], np.full((9, 4), 1 / 9), ("Pb",) * 9, [0] * 9, ("x",)
+    )
+    assert "not a ground state" in summary(upside, find_traps(upside))["notes"][-1]
 
 
 def test_wrong_shapes_and_one_sided_spectra_are_refused() -> None:

@@ -12,7 +12,16 @@ from ase import Atoms
 from heterodot.catalog import crystal
 from heterodot.cli.main import main
 from heterodot.energy import cp2k
-from heterodot.energy.cp2k import Cp2kSettings, count_electrons, find_cp2k, input_text, run_cp2k
+from heterodot.energy.cp2k import (
+    Cp2kSettings,
+    command,
+    count_electrons,
+    find_cp2k,
+    input_text,
+    relax_cp2k,
+    run_cp2k,
+    settings_from,
+)
 from heterodot.energy.engines import ENGINES, engine, engine_names
 from heterodot.energy.ionic import potential_for
 from heterodot.errors import InputError, MissingExtraError, NotFoundError
@@ -129,6 +138,135 @@ def test_stopped_cp2k_offers_restart_and_goes_on(tmp_path, monkeypatch) -> None:
     with pytest.raises(MissingExtraError):
         monkeypatch.setattr(cp2k.shutil, "which", lambda name: None)
         run_cp2k(RING, folder)
+
+
+FAKE_GEO_OPT = """#!/bin/sh
+echo ' CP2K| version string:  CP2K version 2025.1'
+echo ' GLOBAL| Project name  run'
+echo ' MODULE QUICKSTEP: ATOMIC COORDINATES IN ANGSTROM'
+echo '      1    1 Pb   82      4.0      4.0      5.5   4.0 207.2'
+echo '      2    2 S    16      6.7      4.0      5.5   6.0  32.1'
+echo '      3    1 Pb   82      6.7      6.7      5.5   4.0 207.2'
+echo '      4    2 S    16      4.0      6.7      5.5   6.0  32.1'
+echo ' ENERGY| Total FORCE_EVAL ( QS ) energy [hartree]           -27.500000000'
+frame() { echo 4; echo ' i = 1'; echo "Pb $1 4 5"; echo 'S 6.7 4 5'; echo 'Pb 6.7 6.7 5'; \
+  echo 'S 4 6.7 5'; }
+if grep -q 'SCF_GUESS RESTART' run-again.inp; then
+  frame 4.25 > run-pos-1.xyz
+  echo ' OPT| Maximum gradient                 0.0000100000'
+  echo ' ***                    GEOMETRY OPTIMIZATION COMPLETED           ***'
+  echo ' PROGRAM ENDED AT now'
+else
+  echo psi > run-RESTART.wfn; frame 4.2 > run-pos-1.xyz; printf '4\\n i = 2\\nPb 4.2' >> run-pos-1.xyz
+  exit 137
+fi
+"""
+
+
+def fake(tmp_path, monkeypatch, text: str, name: str = "fake-cp2k") -> str:
+    program = tmp_path / name
+    program.write_text(text)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("HETERODOT_CP2K", str(program))
+    return str(program)
+
+
+def test_relaxation_killed_half_way_goes_on_from_its_last_whole_geometry(
+    tmp_path, monkeypatch
+) -> None:
+    fake(tmp_path, monkeypatch, FAKE_GEO_OPT)
+    folder = tmp_path / "calc"
+    settings = Cp2kSettings(n_lumo=0)
+    with pytest.raises(NotFoundError, match=r"code 137.*same command goes on"):
+        relax_cp2k(RING, folder, settings)
+    first = (folder / "run.inp").read_text()
+    done = relax_cp2k(RING, folder, settings)
+    assert done.converged
+    assert done.max_force == pytest.approx(1e-5 * 27.211386 / 0.529177, rel=1e-4)
+    assert (folder / "run.inp").read_text() == first  # what was asked is kept
+    again = (folder / "run-again.inp").read_text()
+    assert "SCF_GUESS RESTART" in again
+    # the whole frame (first atom at 4.2, so 2.5 Å from the third) and not the cut one
+    rows = [line.split() for line in again.splitlines() if line.split()[:1] == ["Pb"]]
+    assert float(rows[1][1]) - float(rows[0][1]) == pytest.approx(2.5)
+    assert done.atoms.get_distance(0, 1) == pytest.approx(np.hypot(2.45, 0), abs=1e-6)
+    # finished: read, not run again; other settings: started anew, old files put aside
+    monkeypatch.setenv("HETERODOT_CP2K", "true")
+    assert relax_cp2k(RING, folder, settings).converged
+    with pytest.raises(InputError, match="is empty"):
+        run_cp2k(RING, folder, Cp2kSettings(cutoff=200))
+    assert (folder / "older-run.out").exists()
+    assert not (folder / "run-RESTART.wfn").exists()
+
+
+@pytest.mark.parametrize("program", ["docker", "podman", "apptainer"])
+def test_container_line_is_composed_and_run(tmp_path, monkeypatch, program) -> None:
+    """The fake container program writes its arguments down and plays CP2K."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    fake(
+        tools,
+        monkeypatch,
+        FAKE_GEO_OPT.replace("#!/bin/sh", '#!/bin/sh\necho "$@" > args'),
+        program,
+    )
+    monkeypatch.delenv("HETERODOT_CP2K")
+    monkeypatch.setenv("PATH", f"{tools}:/bin:/usr/bin")
+    monkeypatch.setattr(cp2k, "CONTAINERS", (program,))
+    monkeypatch.setenv("HETERODOT_CP2K_IMAGE", "cp2k/cp2k:2025.1")
+    folder = tmp_path / "calc"
+    with pytest.raises(NotFoundError, match="code 137"):
+        run_cp2k(RING, folder, Cp2kSettings(task="relax"), threads=3)
+    said = (folder / "args").read_text().split()
+    assert said[-3:] == ["cp2k", "-i", "run-again.inp"]
+    assert f"{folder.resolve()}:/calculation" in said
+    assert "OMP_NUM_THREADS=3" in said
+    image = "docker://cp2k/cp2k:2025.1" if program == "apptainer" else "cp2k/cp2k:2025.1"
+    assert image in said
+    monkeypatch.setattr(cp2k, "CONTAINERS", ("no-such-program",))
+    with pytest.raises(MissingExtraError, match="container program"):
+        run_cp2k(RING, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_program_line_may_have_arguments(tmp_path, monkeypatch) -> None:
+    program = fake(tmp_path, monkeypatch, "#!/bin/sh\n")
+    monkeypatch.setenv("HETERODOT_CP2K", f"env A=1 {program}")
+    assert command(tmp_path)[-4:] == ["A=1", program, "-i", "run.inp"]
+    monkeypatch.setenv("HETERODOT_CP2K", "/no/such/cp2k")
+    with pytest.raises(MissingExtraError, match="not a program here"):
+        find_cp2k()
+
+
+def test_settings_from_texts() -> None:
+    found = settings_from(["cutoff=200", "cube=-3,3", "density=yes", "basis=TZVP-MOLOPT-GTH"])
+    assert (found.cutoff, found.cube, found.density) == (200.0, (-3, 3), True)
+    for bad, words in (
+        ("cutof=3", "did you mean cutoff"),
+        ("cutoff=many", "no value of cutoff"),
+        ("cutoff", "not a setting"),
+        ("task=dance", "task"),
+        ("vacuum=-1", "above zero"),
+    ):
+        with pytest.raises(InputError, match=words):
+            settings_from([bad])
+
+
+def test_large_bodies_do_not_get_a_list_for_every_atom() -> None:
+    many = crystal("PbS").atoms.repeat(4)
+    many.pbc = False
+    lists = {"A": np.arange(0, 200), "B": np.arange(200, len(many))}
+    text = input_text(many, Cp2kSettings(), domains=lists)
+    assert text.count("&LDOS\n") == 2
+    assert "LIST 1..200" in text
+    assert "# list 2 is B" in text
+    text = input_text(RING, Cp2kSettings(lists="domains"), domains={"A": [0, 2], "B": [1, 3]})
+    assert text.count("&LDOS\n") == 2
+    assert "LIST 1 3" in text
+    molden = input_text(RING, Cp2kSettings(solver="diagonalization"))
+    assert "&MO_MOLDEN" in molden
+    assert "ADDED_MOS 10" in molden
+    assert "&OT" not in molden
 
 
 @pytest.mark.engine

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 @click.option("--phase", multiple=True, help="Crystal to fit to, where the file names none.")
 @click.option("--charge", type=float, help="Net charge, where it is meant not to be zero.")
 @click.option("--resume", type=click.Path(), help="Keep the state here and go on from it.")
+@click.option("--threads", default=1, show_default=True, help="Of CP2K.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Setting of CP2K: cutoff=400, basis=..., charge=1...",
+)
 @verb("heterodot/relax/1")
 def relax(
     console: Console,
@@ -41,31 +49,31 @@ def relax(
     phase: tuple[str, ...],
     charge: float | None,
     resume: str | None,
+    threads: int,
+    settings: tuple[str, ...],
 ) -> None:
     """Relax a particle file; the energy never rises.
+
+    With --engine cp2k the optimizer is CP2K's own, in the folder FILE.cp2k (or --resume), and the
+    same command goes on from a run that was stopped.
 
     Example: heterodot relax dimer.xyz --fmax 0.02 --steps 500 -o relaxed.xyz
     """
     from pathlib import Path
 
-    from heterodot.energy import relax as relax_atoms
     from heterodot.energy.relaxation import displacements
     from heterodot.particle import Particle
 
     particle = Particle.read(file)
-    potential, notes = _potential(engine, particle, phase, Path(file))
-    for note in notes:
-        console.remark(note)
-    done = relax_atoms(
-        particle.atoms,
-        potential,
-        fmax=fmax,
-        steps=steps,
-        fixed=_fixed(particle, fix) if fix else None,
-        progress=console.progress,
-        resume=resume,
-        net_charge=charge,
-    )
+    mask = _fixed(particle, fix) if fix else None
+    if engine == "cp2k":
+        done, notes = _cp2k(
+            console, particle, mask, file, (fmax, steps, charge, resume, threads), settings
+        )
+    else:
+        done, notes = _downhill(
+            console, particle, mask, file, engine, phase, (fmax, steps, charge, resume)
+        )
     target = Path(output) if output else Path(file).with_name(f"{Path(file).stem}_relaxed.xyz")
     step = {"step": "relax", "engine": engine, "fmax": fmax, "steps": done.steps}
     relaxed = particle.replace(
@@ -113,6 +121,64 @@ def relax(
         click.get_current_context().exit(4)
 
 
+def _downhill(
+    console: Console,
+    particle: Particle,
+    mask: Any,
+    file: str,
+    engine: str,
+    phase: tuple[str, ...],
+    asked: tuple[float, int, float | None, str | None],
+) -> tuple[Any, list[str]]:
+    from pathlib import Path
+
+    from heterodot.energy import relax as relax_atoms
+
+    fmax, steps, charge, resume = asked
+    potential, notes = _potential(engine, particle, phase, Path(file))
+    for note in notes:
+        console.remark(note)
+    done = relax_atoms(
+        particle.atoms,
+        potential,
+        fmax=fmax,
+        steps=steps,
+        fixed=mask,
+        progress=console.progress,
+        resume=resume,
+        net_charge=charge,
+    )
+    return done, notes
+
+
+def _cp2k(
+    console: Console,
+    particle: Particle,
+    mask: Any,
+    file: str,
+    asked: tuple[float, int, float | None, str | None, int],
+    settings: tuple[str, ...],
+) -> tuple[Any, list[str]]:
+    from pathlib import Path
+
+    from heterodot.energy.cp2k import Cp2kSettings, command, relax_cp2k, settings_from
+
+    fmax, steps, charge, resume, threads = asked
+    place = Path(resume) if resume else Path(file).with_suffix(".cp2k")
+    start = Cp2kSettings(n_lumo=0, fmax=fmax, max_steps=steps, charge=round(charge or 0))
+    notes = [f"CP2K: {' '.join(command(place, threads=threads))}, in {place}"]
+    console.remark(notes[0])
+    done = relax_cp2k(
+        particle.atoms,
+        place,
+        settings_from(settings, start),
+        fixed=mask,
+        threads=threads,
+        progress=console.progress,
+    )
+    return done, notes
+
+
 def _potential(
     engine: str, particle: Particle, phase: tuple[str, ...], file: Any
 ) -> tuple[Any, list[str]]:
@@ -125,10 +191,6 @@ def _potential(
             f"{fitted.charge_scale:g} of the formal ones",
             *fitted.notes,
         ]
-    if engine == "cp2k":
-        from heterodot.energy.cp2k import cp2k_calculator, find_cp2k
-
-        return cp2k_calculator(file.with_suffix(".cp2k")), [f"CP2K: {find_cp2k()}"]
     from heterodot.energy.engines import engine as make
 
     calculator, warning = make(engine)

@@ -102,10 +102,13 @@ class Orbitals:
         return np.asarray(self.occupations > 0.5 * max(float(self.occupations.max()), 1e-9))
 
     def shares(self) -> dict[str, NDArray[np.float64]]:
-        """Return the share of every domain in every orbital, (k,) each."""
-        return {
+        """Return the share of every domain (and of ligands) in every orbital, (k,) each."""
+        found = {
             name: self.weights[self.domain == m].sum(axis=0) for m, name in enumerate(self.names)
         }
+        if (self.domain < 0).any():
+            found["ligands"] = self.weights[self.domain < 0].sum(axis=0)
+        return found
 
     @classmethod
     def from_levels(
@@ -392,8 +395,17 @@ def summary(orbitals: Orbitals, traps: Traps) -> dict[str, Any]:
             "threshold_at_lumo": float(traps.threshold[traps.lumo]),
         },
         "traps": [one(int(k)) for k in np.flatnonzero(traps.is_trap)],
-        "notes": list(orbitals.notes),
+        "notes": [*orbitals.notes, *_inverted(traps)],
     }
+
+
+def _inverted(traps: Traps) -> list[str]:
+    if traps.raw_gap >= 0:
+        return []
+    return [
+        f"a filled orbital lies {-traps.raw_gap:.3f} eV above an empty one: this is not a ground "
+        "state; smear the occupations, relax the particle, or passivate it"
+    ]
 
 
 def read_orbitals(

@@ -157,8 +157,8 @@ def run_cp2k(
     if same and output.exists():
         try:
             return read_output(output)
-        except NotFoundError:
-            pass  # it stopped half-way: go on below
+        except (InputError, NotFoundError):
+            pass  # it stopped half-way or before it said anything: go on below
     wavefunctions = place / f"{name}-RESTART.wfn"
     if not same:
         _put_aside(place, name)

@@ -56,7 +56,13 @@ def dos_figure(curves: DensityOfStates, orbitals: Orbitals, traps: Traps) -> Fig
     good = ~traps.is_trap
     bottom.semilogy(orbitals.energies[good], ipr[good], "o", ms=2.5, color="black", label="band")
     bottom.semilogy(orbitals.energies[~good], ipr[~good], "x", ms=4, color="#D55E00", label="trap")
-    bottom.semilogy(orbitals.energies, traps.threshold, color="grey", lw=0.6)
+    bottom.semilogy(orbitals.energies, np.minimum(traps.threshold, 1.0), color="grey", lw=0.6)
+    # the deep states of a whole calculation would squeeze the gap to a line
+    edges = orbitals.energies[[traps.homo, traps.lumo]]
+    low, high = edges.min() - 6.0, edges.max() + 4.0
+    seen = (max(float(curves.energies[0]), low), min(float(curves.energies[-1]), high))
+    if seen[1] > seen[0]:
+        bottom.set_xlim(*seen)
     bottom.set_xlabel("energy (eV)", fontsize=8)
     bottom.set_ylabel("participation ratio", fontsize=8)
     bottom.legend(fontsize=7, frameon=False)
@@ -138,8 +144,9 @@ def _orbital_panel(
                 list(mesh[front][:, :, :2]), facecolors=rgba, edgecolors="none", zorder=3
             )
         )
-    reach = 0.5 * float(np.ptp(atoms[:, :2], axis=0).max()) + 3.0
-    at = (atoms[:, :2].max(axis=0) + atoms[:, :2].min(axis=0)) / 2
+    seen = np.concatenate([atoms[:, :2], *[part.reshape(-1, 3)[:, :2] for part in corners]])
+    reach = 0.5 * float(np.ptp(seen, axis=0).max()) + 1.5
+    at = (seen.max(axis=0) + seen.min(axis=0)) / 2
     axes.set_xlim(at[0] - reach, at[0] + reach)  # type: ignore[attr-defined]
     axes.set_ylim(at[1] - reach, at[1] + reach)  # type: ignore[attr-defined]
     axes.set_aspect("equal")  # type: ignore[attr-defined]
