@@ -63,6 +63,13 @@ class Several(click.Command):
 @click.option("--fix-b", is_flag=True, help="Keep B as given.")
 @click.option("--fix-zero", is_flag=True, help="No zero shift.")
 @click.option("--fix-strain", is_flag=True, help="No microstrain.")
+@click.option("--displacement", default=0.0, help="Shift by a displaced sample, degrees.")
+@click.option("--refine-displacement", is_flag=True, help="Refine it (with --fix-zero).")
+@click.option("--radius", type=float, help="Of the goniometer, mm: displacement also in mm.")
+@click.option("--mu-t", type=float, help="Absorption times thickness of a thin sample.")
+@click.option("--refine-mu-t", is_flag=True, help="Refine it.")
+@click.option("--transmission", is_flag=True, help="Flat sample in transmission, for --mu-t.")
+@click.option("--spread", default="auto", help="Spread of ln(size), or auto.")
 @click.option("--rir", is_flag=True, help="Also fractions from the strongest lines (adiabatic).")
 @click.option("-o", "--output", type=click.Path(), help="Write curves (.csv) or figure (.svg...).")
 @verb("heterodot/fit-xrd/1")
@@ -83,6 +90,13 @@ def xrd(
     fix_b: bool,
     fix_zero: bool,
     fix_strain: bool,
+    displacement: float,
+    refine_displacement: bool,
+    radius: float | None,
+    mu_t: float | None,
+    refine_mu_t: bool,
+    transmission: bool,
+    spread: str,
     rir: bool,
     output: str | None,
 ) -> None:
@@ -100,7 +114,10 @@ def xrd(
     measurement = read(file, "xrd")
     stated = recorded(measurement).wavelength
     source = _number(wavelength) if wavelength else name_of(stated) if stated else "CuKa"
-    setup = XrdSetup(wavelength=source, b_iso=b_iso, caglioti=(0.0, 0.0, fwhm**2))
+    setup = XrdSetup(
+        wavelength=source, b_iso=b_iso, caglioti=(0.0, 0.0, fwhm**2), displacement=displacement,
+        mu_t=mu_t, mounting="transmission" if transmission else "reflection",
+    )  # fmt: skip
     options: dict[str, Any] = {
         "range": parse_range(span) if span else None,
         "shape": shape,
@@ -108,6 +125,9 @@ def xrd(
         "background": background,
         "refine_b": not fix_b,
         "refine_zero": not fix_zero,
+        "refine_displacement": refine_displacement,
+        "refine_absorption": refine_mu_t,
+        "spread": _number(spread),
         "free": ("cell", "size") if fix_strain else ("cell", "size", "microstrain"),
     }
     remarks = [] if wavelength or stated else ["the file names no wavelength; CuKa was taken"]
@@ -151,6 +171,7 @@ def xrd(
             "amorphous": amorphous,
             "r_factors": found.extra["r_factors"],
             "zero": found["zero"].to_json(),
+            **_sample(found, radius),
             "b_overall": {
                 **found["b_overall"].to_json(),
                 "note": f"added to the B of {b_iso:g} angstrom^2 that was given",
@@ -173,6 +194,25 @@ def xrd(
         from heterodot.errors import NotFoundError
 
         raise NotFoundError("the fit did not converge", file=file, remedy="fix some parameters")
+
+
+def _sample(found: Any, radius: float | None) -> dict[str, Any]:
+    """Return displacement (degrees, and mm for a known goniometer) and absorption if there."""
+    import math
+
+    from heterodot.units import Value
+
+    told: dict[str, Any] = {}
+    if "displacement" in found.parameters:
+        shift = found["displacement"]
+        told["displacement"] = shift.to_json()
+        if radius is not None:
+            mm = math.radians(1.0) * radius / 2
+            error = None if shift.error is None else shift.error * mm
+            told["displacement_height"] = Value(shift.value * mm, "mm", error, "held fixed")
+    if "mu_t" in found.parameters:
+        told["mu_t"] = found["mu_t"].to_json()
+    return told
 
 
 def _show(

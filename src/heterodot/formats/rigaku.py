@@ -57,7 +57,7 @@ def read(path: Path, kind: str | None = None) -> Measurement:
     if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
         raise InputError("its rows differ in length", file=path, place=f"line {begin + 1}")
     axis = header.get("MEAS_SCAN_AXIS_X", "TwoThetaTheta")
-    if not axis.lower().startswith(("twotheta", "2theta")):
+    if not axis.lower().replace("-", "").startswith(("twotheta", "2theta")):
         raise InputError(f"scans '{axis}', not 2theta", file=path, remedy="give a 2theta scan")
     table = np.array(rows)
     notes = []

@@ -58,6 +58,12 @@ def read(path: Path, kind: str | None = None) -> Measurement:
         y = y + y2
     if len(scans) > 1:
         notes.append(f"{len(scans)} scans of one range were added up")
+        moved = _moving(scans)
+        if moved:
+            notes.append(
+                f"the scans differ in {', '.join(moved)}: they are a map, and their sum is no "
+                "powder pattern"
+            )
     wavelengths = {name: number(first_text(root, name)) for name in ("kAlpha1", "kAlpha2", "kBeta")}
     ratio = number(first_text(root, "ratioKAlpha2KAlpha1"))
     seconds = number(first_text(root, "commonCountingTime"))
@@ -76,6 +82,19 @@ def read(path: Path, kind: str | None = None) -> Measurement:
     if metadata["status"].lower() == "aborted":
         notes.append("the scan was aborted; what was recorded is used")
     return pattern(path, x, y, wavelength=wavelengths["kAlpha1"], metadata=metadata, notes=notes)
+
+
+def _moving(scans: list[Any]) -> list[str]:
+    """Return the other axes that do not stand where they stood from one scan to the next."""
+    seen: dict[str, set[str]] = {}
+    for scan in scans:
+        for positions in children(scan, "positions"):
+            place = first_text(positions, "commonPosition") or first_text(
+                positions, "startPosition"
+            )
+            if positions.attrib.get("axis") != "2Theta":
+                seen.setdefault(str(positions.attrib.get("axis")), set()).add(str(place))
+    return sorted(axis for axis, places in seen.items() if len(places) > 1)
 
 
 def _scan(scan: Any, path: Path, notes: list[str]) -> tuple[Floats, Floats]:

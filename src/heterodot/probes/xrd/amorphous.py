@@ -67,8 +67,10 @@ def hump_of(name: str = "silica") -> Hump:
     )
 
 
-def hump(two_theta: Floats, setup: XrdSetup, position: float, width: float) -> Floats:
-    """Return a hump with maximum one (half Gaussian, half Lorentzian in q) at 2theta (degrees)."""
+def hump(
+    two_theta: Floats, setup: XrdSetup, position: float, width: float, share: float = 0.5
+) -> Floats:
+    """Return a hump with maximum one, a pseudo-Voigt in q of Lorentzian ``share``, at 2theta."""
     q = momentum(two_theta, setup.mean_wavelength)
-    shape = pseudo_voigt(q - position, width, 0.5)
-    return np.asarray(shape / float(pseudo_voigt(np.zeros(1), width, 0.5)[0]), dtype=float)
+    shape = pseudo_voigt(q - position, width, share)
+    return np.asarray(shape / float(pseudo_voigt(np.zeros(1), width, share)[0]), dtype=float)

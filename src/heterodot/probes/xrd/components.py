@@ -343,7 +343,7 @@ class HumpComponent:
     setup: XrdSetup
 
     def parameters(self) -> list[Parameter]:
-        """Return position and width in q, within the catalog's ranges."""
+        """Return position and width in q, within the catalog's ranges, and Lorentzian share."""
         known = self.hump
         return [
             Parameter(
@@ -354,13 +354,16 @@ class HumpComponent:
                 f"{self.name}.width", known.width, "1/angstrom",
                 low=known.width_range[0], high=known.width_range[1],
             ),
+            Parameter(f"{self.name}.share", 0.5, "", low=0.0, high=1.0),
         ]  # fmt: skip
 
     def curve(self, two_theta: Floats, values: Mapping[str, float]) -> Floats:
         """Return the hump with height one at 2theta (degrees), (n,)."""
+        name = self.name
         return hump(
-            two_theta, self.setup, values[f"{self.name}.position"], values[f"{self.name}.width"]
-        )
+            two_theta, self.setup, values[f"{name}.position"], values[f"{name}.width"],
+            values[f"{name}.share"],
+        )  # fmt: skip
 
 
 Component = PhaseComponent | ParticleComponent | HumpComponent

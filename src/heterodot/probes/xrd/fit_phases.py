@@ -25,6 +25,7 @@ from heterodot.probes.xrd.pattern_fit import (
     coarse_start,
     covariance_of,
     r_factors,
+    shared_parameters,
     solve,
 )
 from heterodot.probes.xrd.recorded import Recorded, recorded
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SIZES = (25.0, 45.0, 80.0, 150.0, 400.0)
+SPREAD = 0.15  # of ln(size), where nothing is known
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
@@ -49,12 +51,14 @@ def fit(
     *,
     range: tuple[float, float] | None = None,  # the field's word
     shape: str = "auto",
-    spread: float = 0.15,
+    spread: float | str = "auto",
     texture: Mapping[str, tuple[int, int, int]] | None = None,
     silica: bool | str = "auto",
     background: int = 4,
     refine_b: bool = True,
     refine_zero: bool = True,
+    refine_displacement: bool = False,
+    refine_absorption: bool = False,
     free: Sequence[str] = ("cell", "size", "microstrain"),
     drop_absent: bool = True,
     check_wavelength: bool = True,
@@ -78,8 +82,9 @@ def fit(
     shape : str
         ``"sphere"``, ``"cube"`` with (100) faces, or ``"auto"``: whichever fits a cubic phase
         better.
-    spread : float
-        Standard deviation of ln(size) within a phase.
+    spread : float or "auto"
+        Standard deviation of ln(size) within a phase; ``"auto"`` starts from 0.15 and refines it
+        where the shapes of the peaks ask for it.
     texture : mapping of phase to (h, k, l), optional
         Axis of a March-Dollase texture to be refined.
     silica : bool or "auto"
@@ -88,6 +93,11 @@ def fit(
         Chebyshev terms beside one that falls as 1/s².
     refine_b, refine_zero : bool
         Refine one displacement parameter for all phases, and the zero of the angles.
+    refine_displacement : bool
+        Refine the sample's displacement (see `XrdSetup`); below 60 degrees it can hardly be told
+        from the zero, so fix one of them.
+    refine_absorption : bool
+        Refine absorption times thickness (see `XrdSetup`).
     free : sequence of str
         Among ``cell``, ``size``, ``microstrain``, ``spread``.
     drop_absent : bool
@@ -134,21 +144,29 @@ def fit(
         data = data.between(*range)
     base, remarks = setup_for(data, setup)
     warnings = [*data.notes, *remarks]
+    loose = spread == "auto"
+    if isinstance(spread, str) and not loose:
+        raise InputError(
+            f"'{spread}' is no spread of sizes", place="spread", remedy="give a number or 'auto'"
+        )
     components: list[Component] = [
-        *_components(phases, base, shape, spread, texture or {}, tuple(free))
+        *_components(
+            phases, base, shape, SPREAD if loose else float(spread), texture or {}, tuple(free)
+        )
     ]
     if silica:
         components.append(HumpComponent("silica", hump_of("silica"), base))
-    shared = [
-        Parameter("zero", 0.0, "deg", low=-0.5, high=0.5, fixed=not refine_zero),
-        Parameter("b_overall", 0.0, "angstrom^2", low=-1.5, high=8.0, fixed=not refine_b),
-    ]
+    shared = shared_parameters(
+        base, zero=refine_zero, b=refine_b, displacement=refine_displacement,
+        absorption=refine_absorption,
+    )  # fmt: skip
     problem = Problem(data, components, base, background, shared)
     progress("coarse start", 0.05)
     solution = solve(problem, coarse_start(problem, SIZES), progress=progress)
     if shape == "auto":
         problem, solution = _shaped(problem, solution, progress)
-        components = list(problem.components)
+    if loose:
+        problem, solution = _spread_freed(problem, solution, progress)
     evidence = _evidence(problem, solution, progress)
     records = {c.name: _standing(problem, solution, c.name, evidence[c.name]) for c in components}
     absent: list[Component] = []
@@ -275,6 +293,32 @@ def _shaped(problem: Problem, solution: Solution, progress: Progress) -> tuple[P
         other = solve(trial, begin, max_evaluations=12, progress=progress)
         if other.chi2 < solution.chi2 - 10:
             problem, solution = trial, other
+    return problem, solution
+
+
+def _spread_freed(
+    problem: Problem, solution: Solution, progress: Progress
+) -> tuple[Problem, Solution]:
+    """Return the problem with free spreads of size, if the peaks' shapes ask for them.
+
+    Tails between a Gaussian's and a Lorentzian's are those of a wider distribution of sizes; with
+    the wrong one sizes and the shares of phases of wide lines are off.
+    """
+    parts: list[Component] = []
+    freed = 0
+    for k, c in enumerate(problem.components):
+        if isinstance(c, PhaseComponent) and solution.factors[k] > 0 and "size" in c.free:
+            c = dataclasses.replace(c, free=(*c.free, "spread"), kept={})
+            freed += 1
+        parts.append(c)
+    if freed == 0:
+        return problem, solution
+    trial = Problem(problem.data, parts, problem.setup, problem.background, problem.shared)
+    begin = np.array([solution.values[trial.names[i]] for i in trial.free])
+    other = solve(trial, begin, progress=progress)
+    gained = (solution.chi2 - other.chi2) / other.noise
+    if gained > freed * math.log(len(problem.y)) + 10:
+        return trial, other
     return problem, solution
 
 

@@ -147,6 +147,7 @@ def _crystal_record(
         "column_length": column,
         "scherrer_size": _times(size, 0.9 / half_width(component.shape, round(spread, 2))),
         "microstrain": _value(values, f"{name}.microstrain", "", index, covariance, notes),
+        "spread": _value(values, f"{name}.spread", "", index, covariance, notes),
         "cell": {},
         "cell_reference": dict(zip(CELL, component.crystal.cellpar, strict=True)),
         "source": component.crystal.source,

@@ -164,6 +164,7 @@ def _ensemble(particle: Any, weights: Sequence[float] | None) -> tuple[list[Any]
 def _one(body: Any, setup: XrdSetup, progress: Progress) -> tuple[Floats, str, float]:
     """Return the pattern of one body at the points of the set-up, its engine and its error."""
     margin = 12.0 * float(np.sqrt(setup.width_squared(setup.two_theta).max()))
+    margin += abs(setup.displacement)
     low = max(setup.range[0] - margin, 0.05)
     high = min(setup.range[1] + margin, 179.9)
     ends = np.array([low, high])
@@ -177,14 +178,14 @@ def _one(body: Any, setup: XrdSetup, progress: Progress) -> tuple[Floats, str, f
     start, step, _ = uniform_grid(q_low, q_high, sums.longest, sums.exact)
 
     def sharp(two_theta: Floats) -> Floats:
-        inside = np.clip(two_theta, low, high)
+        inside = np.clip(setup.true_angle(two_theta), low, high)
         value = np.zeros(len(inside))
         for line, curve in zip(setup.lines, curves, strict=True):
             value += line.weight * resample(curve, start, step, momentum(inside, line.wavelength))
-        return value * setup.polarization_factor(inside)
+        return value * setup.polarization_factor(inside) * setup.absorption_factor(inside)
 
     two_theta = setup.two_theta
-    if margin == 0:
+    if not setup.width_squared(two_theta).any():
         return sharp(two_theta), engine, error
     width = np.sqrt(setup.width_squared(two_theta))
     return blur(two_theta, sharp, width, setup.instrument_eta), engine, error

@@ -40,7 +40,7 @@ class Problem:
         Chebyshev terms; a term that falls as 1/s² is added for the tail of the direct beam.
     shared : list of Parameter
         ``zero`` (degrees, added to the angles by the instrument), ``b_overall`` (Å², over that of
-        the set-up).
+        the set-up), ``displacement`` (degrees) and ``mu_t`` as in `XrdSetup`.
     """
 
     data: Recorded
@@ -83,18 +83,20 @@ class Problem:
     def column(self, k: int, values: Mapping[str, float]) -> Floats:
         """Return component k on the points of the data, not weighted, (n,)."""
         name = self.components[k].name
-        mine = (f"{name}.", "zero", "b_overall")
+        mine = (f"{name}.", "zero", "b_overall", "displacement", "mu_t")
         key = (k, *(v for n, v in values.items() if n.startswith(mine)))
         if key in self.kept:
             return self.kept[key]
         if len(self.kept) > 64:
             self.kept.pop(next(iter(self.kept)))
         x = self.data.two_theta - values["zero"]
+        x = self.setup.true_angle(x, values.get("displacement"))
         curve = self.components[k].curve(x, values)
         if not isinstance(self.components[k], HumpComponent):
             wavelength = self.setup.mean_wavelength
             s = np.sin(np.radians(x) / 2) / wavelength
             curve = curve * np.exp(-2 * values["b_overall"] * s**2)
+            curve = curve * self.setup.absorption_factor(x, values.get("mu_t"))
         self.kept[key] = curve
         return curve
 
@@ -121,6 +123,32 @@ class Problem:
         return np.asarray(
             np.linalg.lstsq(self.smooth.T, self.y - columns @ factor, rcond=None)[0], dtype=float
         )
+
+
+def shared_parameters(
+    setup: XrdSetup,
+    *,
+    zero: bool = True,
+    b: bool = True,
+    displacement: bool = False,
+    absorption: bool = False,
+) -> list[Parameter]:
+    """Return what all components share, and which of it is refined."""
+    found = [
+        Parameter("zero", 0.0, "deg", low=-0.5, high=0.5, fixed=not zero),
+        Parameter("b_overall", 0.0, "angstrom^2", low=-1.5, high=8.0, fixed=not b),
+    ]
+    if displacement or setup.displacement:
+        start = setup.displacement
+        found.append(
+            Parameter(
+                "displacement", start, "deg", low=start - 0.5, high=start + 0.5,
+                fixed=not displacement,
+            )
+        )  # fmt: skip
+    if absorption:
+        found.append(Parameter("mu_t", setup.mu_t or 0.3, "", low=1e-3, high=10.0))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +196,7 @@ def _steps(problem: Problem) -> Floats:
             scale.append(3e-3)
         elif name == "size":
             scale.append(0.2 * p.value)
-        elif name == "zero":
+        elif name in ("zero", "displacement"):
             scale.append(0.05)
         else:
             scale.append(0.1 * max(abs(p.value), 0.5))

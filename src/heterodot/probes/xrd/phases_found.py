@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.errors import InputError, NotFoundError
-from heterodot.fitting import Fit, Parameter
+from heterodot.fitting import Fit
 from heterodot.probes.xrd.amorphous import hump_of
 from heterodot.probes.xrd.components import Component, HumpComponent, PhaseComponent
 from heterodot.probes.xrd.fit_phases import fit, setup_for
-from heterodot.probes.xrd.pattern_fit import Problem, coarse_start, solve
+from heterodot.probes.xrd.pattern_fit import Problem, coarse_start, shared_parameters, solve
 from heterodot.probes.xrd.recorded import Recorded, recorded
 from heterodot.probes.xrd.setup import XrdSetup
 from heterodot.progress import Progress, silent
@@ -165,10 +165,7 @@ def _forward(
         for known in [hump_of("silica")]
         for k, p in enumerate(np.linspace(*known.position_range, 4))
     ]
-    shared = [
-        Parameter("zero", 0.0, "deg", low=-0.5, high=0.5),
-        Parameter("b_overall", 0.0, "angstrom^2", low=-1.5, high=8.0),
-    ]
+    shared = shared_parameters(setup)
     whole = Problem(few, humps, setup, 4, shared)
     ground = _projected(whole, whole.columns(whole.values(whole.start)))
     bank = {}
@@ -228,10 +225,7 @@ def _polymorphs(
     """
 
     def cost(phases: list[Crystal]) -> float:
-        shared = [
-            Parameter("zero", 0.0, "deg", low=-0.5, high=0.5),
-            Parameter("b_overall", 0.0, "angstrom^2", low=-1.5, high=8.0),
-        ]
+        shared = shared_parameters(setup)
         parts: list[Component] = [PhaseComponent(f"p{k}", c, setup) for k, c in enumerate(phases)]
         parts.append(HumpComponent("silica", hump_of("silica"), setup))
         problem = Problem(data, parts, setup, 4, shared)

@@ -126,8 +126,14 @@ def _wavelength(measurement: Measurement) -> float | None:
     """Return the wavelength (Å) that a file states, as a number, a text or a line's name."""
     from heterodot.probes.xrd.setup import lines_of
 
-    for key, value in measurement.metadata.items():
-        if not re.search(r"wave\s*-?_?length|lambda|k-?alpha_?1?$", str(key), re.IGNORECASE):
+    wanted = r"wave\s*-?_?length|lambda|k-?alpha_?1?$"
+    # readers write "wavelength"; a ratio or a second line of the doublet is not what is asked for
+    other = r"ratio|alpha_?2|beta|average|unit"
+    keys = sorted(measurement.metadata, key=lambda key: str(key).lower() != "wavelength")
+    for key in keys:
+        value = measurement.metadata[key]
+        name = str(key)
+        if not re.search(wanted, name, re.IGNORECASE) or re.search(other, name, re.IGNORECASE):
             continue
         words = [str(value), *re.split(r"[\s,;()]+", str(value))]
         for word in words:

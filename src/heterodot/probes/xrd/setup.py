@@ -133,6 +133,15 @@ class XrdSetup:
         Chebyshev coefficients over the range, as fractions of the pattern's maximum.
     silica : float
         Height of the hump of amorphous silica as a fraction of the pattern's maximum.
+    displacement : float
+        Shift of a reflection at small angles by a sample off the goniometer's axis, degrees: 2theta
+        is seen larger by displacement cos(theta). A height of s above the axis of a goniometer of
+        radius R gives 2 s/R radians (0.1 mm at 250 mm: 0.046 degrees).
+    mu_t : float or None
+        Absorption times thickness of a flat sample; None for one that nothing passes.
+    mounting : str
+        ``"reflection"`` (Bragg-Brentano) or ``"transmission"`` (flat sample, normal halving the
+        angle), for ``mu_t``.
     engine : str
         ``"auto"``, ``"histogram"`` (1e-4 of the maximum), ``"exact"`` (1e-6), ``"lattice"``
         (undistorted crystallites only; see `heterodot.probes.xrd.lattice`).
@@ -154,6 +163,9 @@ class XrdSetup:
     instrument_eta: float = 0.5
     background: tuple[float, ...] = field(default=())
     silica: float = 0.0
+    displacement: float = 0.0
+    mu_t: float | None = None
+    mounting: str = "reflection"
     engine: str = "auto"
 
     def __post_init__(self) -> None:
@@ -185,6 +197,24 @@ class XrdSetup:
             raise InputError("B must lie in 0 to 50 Å²", place="b_iso", remedy="typical is 1 Å²")
         if not 0 <= self.instrument_eta <= 1:
             raise InputError("the Lorentzian share must lie in 0 to 1", place="instrument_eta")
+        if not abs(self.displacement) <= 2:
+            raise InputError(
+                f"{self.displacement} degrees is no displacement of a sample",
+                place="displacement",
+                remedy="give degrees, e.g. 0.05",
+            )
+        if self.mu_t is not None and not 1e-4 <= self.mu_t <= 100:
+            raise InputError(
+                f"absorption times thickness of {self.mu_t} is out of range",
+                place="mu_t",
+                remedy="give a pure number, 0.01 for a thin film, 1 where 1/e passes",
+            )
+        if self.mounting not in ("reflection", "transmission"):
+            raise InputError(
+                f"'{self.mounting}' is no mounting",
+                place="mounting",
+                remedy="choose reflection or transmission",
+            )
         if self.silica < 0:
             raise InputError("the hump cannot be negative", place="silica")
         if (self.width_squared(np.array([low, high, (low + high) / 2])) < 0).any():
@@ -232,6 +262,44 @@ class XrdSetup:
         k = 1.0 if self.monochromator is None else math.cos(math.radians(self.monochromator)) ** 2
         return np.asarray((1 + k * cosine) / (1 + k), dtype=float)
 
+    def absorption_factor(
+        self, two_theta: NDArray[np.float64], mu_t: float | None = None
+    ) -> NDArray[np.float64]:
+        """Return how much of a thick sample's intensity a thin one gives (``mu_t`` or its own).
+
+        Reflection: 1 - exp(-2 mu t/sin theta). Transmission: (mu t/cos theta) exp(-mu t/cos theta)
+        at its own scale (a sample that nothing passes has none).
+
+        References
+        ----------
+        International Tables for Crystallography C, 6.3.3 (2006).
+
+        Examples
+        --------
+        A film of mu t = 0.01 scatters nearly as 1/sin(theta).
+
+        >>> thin = XrdSetup(mu_t=0.01).absorption_factor(np.array([20.0, 40.0]))
+        >>> round(float(thin[0] / thin[1]), 2)
+        1.91
+        """
+        value = self.mu_t if mu_t is None else mu_t
+        if value is None:
+            return np.ones_like(two_theta)
+        theta = np.radians(two_theta) / 2
+        if self.mounting == "transmission":
+            path = value / np.cos(theta)
+            return np.asarray(path * np.exp(-path), dtype=float)
+        return np.asarray(-np.expm1(-2 * value / np.sin(theta)), dtype=float)
+
+    def true_angle(
+        self, two_theta: NDArray[np.float64], displacement: float | None = None
+    ) -> NDArray[np.float64]:
+        """Return 2theta (degrees) for what a displaced sample shows at ``two_theta``."""
+        shift = self.displacement if displacement is None else displacement
+        if shift == 0:
+            return two_theta
+        return np.asarray(two_theta - shift * np.cos(np.radians(two_theta) / 2), dtype=float)
+
     def to_json(self) -> dict[str, Any]:
         """Return the set-up as plain data."""
         return {
@@ -247,6 +315,9 @@ class XrdSetup:
             "instrument_eta": self.instrument_eta,
             "background": list(self.background),
             "silica": self.silica,
+            "displacement": self.displacement,
+            "mu_t": self.mu_t,
+            "mounting": self.mounting,
             "engine": self.engine,
         }
 
