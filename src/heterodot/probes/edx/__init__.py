@@ -21,7 +21,12 @@ from heterodot.probes.edx.maps import (
 )
 from heterodot.probes.edx.phases import PhaseMixture, PhaseShare, mixture
 from heterodot.probes.edx.spectrum import Line, SpectrumFit, fit_spectrum, simulate_spectrum
-from heterodot.probes.edx.stoichiometry import Stoichiometry, stoichiometry
+from heterodot.probes.edx.stoichiometry import (
+    Stoichiometry,
+    disagreement,
+    overlap_consequences,
+    stoichiometry,
+)
 
 __all__ = [
     "Composition",
@@ -33,6 +38,7 @@ __all__ = [
     "SpectrumFit",
     "Stoichiometry",
     "composition",
+    "disagreement",
     "element_maps",
     "family",
     "find_domains",
@@ -42,6 +48,7 @@ __all__ = [
     "k_factors_of",
     "masses",
     "mixture",
+    "overlap_consequences",
     "overlaps",
     "parse_formula",
     "simulate_maps",

@@ -47,6 +47,12 @@ def overlaps(elements: Sequence[str]) -> list[str]:
     ['S K (2.308 keV) and Pb M (2.345 keV) overlap: take Pb L for Pb; S has no other line']
     """
     table = _line_table()["lines"]
+    return [_overlap(table, *pair) for pair in close_pairs(elements)]
+
+
+def close_pairs(elements: Sequence[str]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Return the pairs of element and shell whose strongest lines a detector cannot part."""
+    table = _line_table()["lines"]
     known = [e for e in elements if e in table]
     found = []
     for i, a in enumerate(known):
@@ -54,7 +60,7 @@ def overlaps(elements: Sequence[str]) -> list[str]:
             for shell_a, energy_a in table[a].items():
                 for shell_b, energy_b in table[b].items():
                     if abs(energy_a - energy_b) < 0.5 * width((energy_a + energy_b) / 2):
-                        found.append(_overlap(table, (a, shell_a), (b, shell_b)))
+                        found.append(((a, shell_a), (b, shell_b)))
     return found
 
 

@@ -117,7 +117,8 @@ def mixture(found: Composition, formulas: Sequence[str]) -> PhaseMixture:
     Notes
     -----
     Amounts are not negative; the sum of all atoms is that of the composition. Without errors the
-    residuals are weighted alike, and the errors of the shares come from the misfit.
+    residuals are weighted alike, and the errors of the shares come from the misfit. With stated
+    errors they grow by the root of the reduced chi-square where it exceeds one.
 
     Examples
     --------
@@ -149,6 +150,8 @@ def mixture(found: Composition, formulas: Sequence[str]) -> PhaseMixture:
     full[np.ix_(active, active)] = spread
     if covariance is None:
         full *= chi2 / freedom if freedom > 0 else math.nan
+    elif freedom > 0:
+        full *= max(chi2 / freedom, 1.0)
     expected = table @ n
     rest = x - expected
     for k, formula in enumerate(formulas):
@@ -257,7 +260,7 @@ def _shares(
         values = []
         for share, error in parts:
             sure = float(error[k]) if np.isfinite(error[k]) and k in active else None
-            if len(formulas) == 1:
+            if len(active) == 1:
                 sure = None
             reason = NO_ERRORS if from_misfit else "at its limit of zero, or alone"
             values.append(Value(float(share[k]), "", sure, reason))

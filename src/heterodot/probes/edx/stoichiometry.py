@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from heterodot.errors import InputError
 from heterodot.probes.edx.composition import Composition, parse_formula
-from heterodot.probes.edx.lines import overlaps
+from heterodot.probes.edx.lines import close_pairs, family, inflation, overlaps
 from heterodot.units import Value
 
 
@@ -159,3 +159,55 @@ def _balance(charge: Value | None, expected: Mapping[str, float]) -> list[str]:
         return []
     said = f"{charge.value:+.2f}" + (f" +- {charge.error:.2f}" if charge.error else "")
     return [f"formal charges do not balance: {said} e per formula unit"]
+
+
+def overlap_consequences(found: Composition) -> list[str]:
+    """Return what each pair of overlapping lines does to the weaker element, in words.
+
+    For equal sensitivities (counts in proportion to mass), which is right within a factor of two.
+
+    Examples
+    --------
+    >>> from heterodot.probes.edx import composition
+    >>> overlap_consequences(composition({"Pb": 50, "S": 50}))
+    ['where S K and Pb M are parted by a fit, the error of S is 2.1 times that of a free line;
+    each percent of Pb M counted as S K raises S by 6.5 %']
+    """
+    mass = {e: v.value for e, v in found.mass_percent().items()}
+    said = []
+    for pair in close_pairs(found.elements):
+        (weak, shell), (strong, other) = sorted(pair, key=lambda line: mass[line[0]])
+        if mass[weak] <= 0 or shell not in family(weak) or other not in family(strong):
+            continue
+        counts = {f"{weak} {shell}": 100 * mass[weak], f"{strong} {other}": 100 * mass[strong]}
+        worse = inflation(list(counts), counts, {}, f"{weak} {shell}")
+        said.append(
+            f"where {weak} {shell} and {strong} {other} are parted by a fit, the error of {weak} "
+            f"is {worse:.1f} times that of a free line; each percent of {strong} {other} counted "
+            f"as {weak} {shell} raises {weak} by {mass[strong] / mass[weak]:.1f} %"
+        )
+    return said
+
+
+def disagreement(atomic: Mapping[str, float], mass: Mapping[str, float]) -> list[str]:
+    """Return where a table's mass percent do not follow from its atomic percent.
+
+    Examples
+    --------
+    >>> disagreement({"Pb": 50.0, "S": 50.0}, {"Pb": 86.6, "S": 13.4})
+    []
+    """
+    from heterodot.probes.edx.composition import composition
+
+    follows = composition(dict(atomic)).mass_percent()
+    total = sum(mass.values())
+    said = []
+    for element, value in follows.items():
+        stated = 100 * mass[element] / total
+        # tables are printed to 0.01 or 0.1 percent; light elements feel it most
+        if abs(stated - value.value) > 0.06 + 0.01 * value.value:
+            said.append(
+                f"{element}: {stated:.2f} mass percent is stated, {value.value:.2f} follows from "
+                "the atomic percent"
+            )
+    return said
