@@ -152,6 +152,14 @@ def preview(particle: Particle, setup: EmSetup | None = None, mode: str = "haadf
         ``"haadf"`` (Z to a power in each column, arbitrary units) or ``"potential"`` (projected
         electrostatic potential of neutral atoms, V Å; bonding shifts it by some percent).
 
+    Notes
+    -----
+    On a PbS cube at B = 1 Å² and a blur of 0.8 Å the potential differs from abTEM's by 0.2 % of its
+    standard deviation with the same table of amplitudes (pixel 0.05 Å; 0.6 % at 0.1 Å), by 1.5 %
+    with Lobato's and 1.1 % with Kirkland's table, whose mean inner potential is 3 % higher. Without
+    a blur pixels must be far below the width of an atom: 3 % at 0.1 Å. The Z-contrast correlates
+    with multislice HAADF to about 0.95 in a dimer 3 nm thick; it knows no channeling.
+
     Returns
     -------
     Measurement

@@ -170,8 +170,9 @@ def sort_columns(
     strength = np.array([c.intensity.value for c in columns])
     far = _distances(image, domains, xy)
     found, warnings = [], []
-    for k, domain in enumerate(domains):
-        grain: Grain = getattr(domain, "grain", domain)
+    each: Sequence[Any] = domains
+    for k, domain in enumerate(each):
+        grain = getattr(domain, "grain", domain)
         inside = far[k] == 0
         if inside.sum() < 6:
             warnings.append(f"domain {grain.number} holds {inside.sum()} columns: not sorted")
