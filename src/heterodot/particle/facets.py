@@ -83,21 +83,17 @@ def settle(
         best: tuple[float, float, Layer] | None = None
         for layer in chosen:
             offset = layer.position - base
-            turns = np.rint((facet.distance - offset) / period)
-            height = offset + turns * period
             reach = tail.get(id(layer), 0.0)
-            if reach:
-                turns = np.rint((facet.distance - offset - reach) / period)
-                height = offset + turns * period
-                if best is None or abs(height + reach - facet.distance) < abs(best[0]) - 1e-9:
-                    best = (height + reach - facet.distance, height, layer)
-                continue
-            if best is None or abs(height - facet.distance) < abs(best[0]) - 1e-9:
-                best = (height - facet.distance, height, layer)
+            turns = np.rint((facet.distance - offset - reach) / period)
+            height = offset + turns * period
+            move = height + reach - facet.distance
+            if best is None or abs(move) < abs(best[0]) - 1e-9:
+                best = (move, height, layer)
         assert best is not None
         move, height, layer = best
         moves.append(move)
-        facets.append(replace(facet, distance=height + _half_gap(layer, found, crystal, facet)))
+        beyond = max(_half_gap(layer, found, crystal, facet), tail.get(id(layer), 0.0))
+        facets.append(replace(facet, distance=height + beyond))
     return shape.moved(facets), float(np.mean(np.square(moves))) if moves else 0.0
 
 
