@@ -14,9 +14,10 @@ ROLES = {
     "ligand": LIGAND,
 }
 
-# After VESTA's default colors, so that Cs, Pb and the halides are told apart at a glance.
+# After VESTA's default colors, so that Cs, Pb and the halides are told apart at a glance; carbon is
+# black, since its brown there is that of Br.
 ELEMENTS = {
-    "H": "#FFCCCC", "C": "#814929", "N": "#B0BAE6", "O": "#FF0300", "F": "#B0BAE6",
+    "H": "#FFCCCC", "C": "#2B2B2B", "N": "#B0BAE6", "O": "#FF0300", "F": "#B0BAE6",
     "P": "#C09DC3", "S": "#FFFA00", "Cl": "#31FC03", "Br": "#7E3103", "I": "#940094",
     "Cs": "#0FFFB9", "Rb": "#FF0099", "K": "#A121F7", "Na": "#FADD3D",
     "Pb": "#53535B", "Cd": "#F31FDC", "Zn": "#8F8F82", "Cu": "#2247DD", "Sn": "#9B8FBA",
