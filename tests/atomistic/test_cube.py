@@ -123,3 +123,48 @@ def test_density_difference_counts_what_moved() -> None:
         density_difference(whole, gaussian(n=21))
     with pytest.raises(InputError, match="normal is zero"):
         plane_profile(whole, (0, 0, 0))
+
+
+def test_state_of_a_dimer_on_a_grid(tmp_path) -> None:
+    # two far clusters: the density of a state follows its populations, and adds up to one
+    from heterodot.catalog import crystal
+    from heterodot.electronic.atomistic import atomistic_levels
+    from heterodot.electronic.atomistic_density import (
+        atomistic_alignment,
+        orbital_density,
+        write_cube,
+    )
+
+    lead = crystal("PbS")
+    block = lead.atoms.repeat((2, 2, 2))
+    far = block.positions + np.array([40.0, 0.0, 0.0])
+    place = np.vstack([block.positions, far])
+    symbols = block.get_chemical_symbols() * 2
+    domain = np.repeat([0, 1], len(block))
+    found = atomistic_levels(place, symbols, domain, [lead, lead], n_states=8)
+    cloud = orbital_density(found, place, "electron", spacing=1.0)
+    step = cloud.spacing**3
+    assert cloud.values.sum() * step == pytest.approx(1, abs=2e-3)
+    x = cloud.origin[0] + cloud.spacing * np.arange(cloud.values.shape[0])
+    left = cloud.values[x < 25].sum() * step
+    share = found.populations[domain == 0, found.lumo].sum()
+    assert left == pytest.approx(share, abs=5e-3)
+    # half of it lies above the value that an isosurface would take
+    value = cloud.isovalue(0.5)
+    assert cloud.values[cloud.values >= value].sum() * step == pytest.approx(0.5, abs=0.02)
+    # a Gaussian of one atom has the width that was asked for
+    one = orbital_density(found, place, 0, spacing=0.5, width=2.0)
+    assert one.label.startswith("state 0")
+    shares = atomistic_alignment(found)[1]
+    assert sum(shares["electron"].values()) == pytest.approx(1)
+    write_cube(cloud, block.numbers.tolist() * 2, place, tmp_path / "e.cube")
+    again = read_cube(tmp_path / "e.cube")
+    assert again.values.shape == cloud.values.shape
+    assert again.values.sum() == pytest.approx(cloud.values.sum() * bohr() ** 3, rel=1e-3)
+    for wrong in ("middle", 99):
+        with pytest.raises(InputError, match="no tight-binding state"):
+            orbital_density(found, place, wrong)
+    with pytest.raises(InputError, match="positions"):
+        orbital_density(found, place[:-1], 0)
+    with pytest.raises(InputError, match="resolve"):
+        orbital_density(found, place, 0, spacing=4.0)
