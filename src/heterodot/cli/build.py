@@ -37,6 +37,13 @@ from heterodot.cli.console import Console, verb
 @click.option("--inside", type=int, help="Put this many B inside A (1: core/shell).")
 @click.option("--overhang", is_flag=True, help="Let B be wider than the facet (mushroom).")
 @click.option("--passivator", help="Halide that may cap surfaces.")
+@click.option(
+    "--completion",
+    type=click.Choice(["halide", "vacancies"]),
+    default="halide",
+    show_default=True,
+    help="Surplus chalcogen of a surface: replaced by halide, or left out.",
+)
 @click.option("--charged", is_flag=True, help="Do not make it neutral.")
 @click.option("--seed", default=0, show_default=True, help="Orders equal surface sites.")
 @click.option("--output", "-o", type=click.Path(), help="File: .xyz, .cif, .pdb, .vasp, .data...")
@@ -90,6 +97,7 @@ def build(console: Console, **o: Any) -> None:
         cut_b=o["cut_b"],
         strain=o["strain"],
         passivator=o["passivator"],
+        completion=o["completion"],
         neutral=not o["charged"],
         overhang=o["overhang"],
         caps=o["caps"],

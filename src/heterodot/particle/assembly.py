@@ -61,6 +61,7 @@ def build(
     shared: str | None = None,
     registry: str = "auto",
     passivator: str | None = None,
+    completion: str = "halide",
     neutral: bool = True,
     overhang: bool = False,
     caps: int = 1,
@@ -101,6 +102,10 @@ def build(
         the cations of the sparser crystal coincide.
     passivator : str, optional
         Halide that may cap surfaces; that of either crystal if not given.
+    completion : str
+        What a surface with too many chalcogen ions (S-rich {111} of PbS) does to be neutral:
+        ``"halide"`` takes halide in their place, as under halide ligands; ``"vacancies"`` loses
+        them and stays near the crystal's own composition, as in bare models.
     neutral : bool
         Whether formal charges have to sum to zero.
     overhang : bool
@@ -130,11 +135,17 @@ def build(
     >>> build("CsPbBr3", "cube", "5 cells", termination_a="CsBr").formula
     'Cs200Pb125Br450'
     """
+    if completion not in ("halide", "vacancies"):
+        raise InputError(
+            f"'{completion}' is not a way to complete a surface",
+            place="completion",
+            remedy="use 'halide' or 'vacancies'",
+        )
     a_crystal = _crystal(crystal_a)
     progress("carving", 0.05)
     body_a = make_body(a_crystal, shape_a, size_a, termination_a, "shape_a", center=center_a)
     step: dict[str, Any] = {"step": "build", "a": a_crystal.name, "shape_a": body_a.shape.text}
-    step |= {"seed": seed}
+    step |= {"seed": seed, "completion": completion}
     texts = [body_a.shape.text]
     info: dict[str, Any] = {}
     way: Spelling | None = None
@@ -175,7 +186,9 @@ def build(
     progress("neutralizing", 0.6)
     step |= done
     inner = positions is not None
-    step["neutralized"] = settle(blocks, capping, seed, inner=inner, neutral=neutral)
+    step["neutralized"] = settle(
+        blocks, capping, seed, inner=inner, neutral=neutral, completion=completion
+    )
     if len(blocks) > 1:
         refuse_remnants(done["carved"], blocks)
     progress("labelling", 0.8)

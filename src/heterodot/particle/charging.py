@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
 from heterodot.errors import InputError
 from heterodot.organic import IonicCrystal
 from heterodot.particle.crystallite import Crystallite
-from heterodot.particle.join import couple, sides
-from heterodot.particle.neutral import Capping, balance
+from heterodot.particle.ions import CONTACT, radii
+from heterodot.particle.join import couple, room_for, sides
+from heterodot.particle.neutral import Capping, balance, own_halide
 from heterodot.particle.organics import HEAVY, beside_bodies, crowded, drop_loose, named
 
 NEAR = 4.5
@@ -48,7 +50,12 @@ def capping_of(passivator: str | None, crystals: Sequence[Crystal]) -> Capping |
 
 
 def neutralize(
-    blocks: Sequence[Crystallite], capping: Capping | None, seed: int, *, inner: bool = False
+    blocks: Sequence[Crystallite],
+    capping: Capping | None,
+    seed: int,
+    *,
+    inner: bool = False,
+    completion: str = "halide",
 ) -> list[dict[str, Any]]:
     """Bring each domain, then the whole, to zero formal charge with ions of the surface.
 
@@ -60,6 +67,8 @@ def neutralize(
     inner : bool
         Whether all domains but the first lie inside it; they then take halide for chalcogen at
         their surface, and the outer one balances the rest.
+    completion : str
+        ``"halide"`` or ``"vacancies"`` at surfaces with too much chalcogen.
 
     Raises
     ------
@@ -69,7 +78,7 @@ def neutralize(
     done: list[dict[str, Any]] = []
     total = sum(block.charge for block in blocks)
     for turn in range(10):
-        done += _once(blocks, capping, seed, inner)
+        done += _once(blocks, capping, seed, inner, completion)
         # an ion that has lost its partners leaves with them, but not for ever
         loose = sum(block.prune() for block in blocks) if turn < 9 else 0
         if loose == 0:
@@ -95,6 +104,7 @@ def settle(
     *,
     inner: bool = False,
     neutral: bool = True,
+    completion: str = "halide",
 ) -> list[dict[str, Any]]:
     """Drop what hangs on nothing and make neutral, until both hold; return what was done.
 
@@ -109,12 +119,12 @@ def settle(
                 couple(blocks)
         if not neutral or (turn and not loose):
             break
-        done += named(neutralize(blocks, capping, seed, inner=inner), blocks)
+        done += named(neutralize(blocks, capping, seed, inner=inner, completion=completion), blocks)
     return done
 
 
 def _once(
-    blocks: Sequence[Crystallite], capping: Capping | None, seed: int, inner: bool
+    blocks: Sequence[Crystallite], capping: Capping | None, seed: int, inner: bool, completion: str
 ) -> list[dict[str, Any]]:
     done: list[dict[str, Any]] = []
     couple(blocks) if len(blocks) > 1 else None
@@ -123,16 +133,16 @@ def _once(
             want = -float(np.rint(effective(block, blocks)))
             done += _balance(block, blocks, k, want, capping, seed, only="replace")
         left = -sum(b.charge for b in blocks)
-        done += _balance(blocks[0], blocks, 0, left, capping, seed)
+        done += _balance(blocks[0], blocks, 0, left, capping, seed, None, completion)
     for k, block in enumerate(blocks if not inner else ()):
         last = k == len(blocks) - 1
         want = -sum(b.charge for b in blocks) if last else -float(np.rint(effective(block, blocks)))
-        done += _balance(block, blocks, k, want, capping, seed)
+        done += _balance(block, blocks, k, want, capping, seed, None, completion)
     for k, block in enumerate(blocks[:-1]):
         left = -sum(b.charge for b in blocks)
         if abs(left) < 1e-6:
             break
-        done += _balance(block, blocks, k, left, capping, seed)
+        done += _balance(block, blocks, k, left, capping, seed, None, completion)
     return done
 
 
@@ -152,6 +162,7 @@ def _balance(
     capping: Capping | None,
     seed: int,
     only: str | None = None,
+    completion: str = "halide",
 ) -> list[dict[str, Any]]:
     if abs(want) < 1e-6:
         return []
@@ -187,11 +198,48 @@ def _balance(
         blocked = np.zeros(block.flat.size, dtype=bool) if blocked is None else blocked
         open_ = np.flatnonzero((block.flat == 0) & (block.saturation() > 1e-9))
         blocked[open_[crowded(blocks, k, open_) | beside_bodies(blocks, k, open_, HEAVY)]] = True
+    tight = _tight(block, blocks, k, capping)
     _, done = balance(
-        block, want, near=near, blocked=blocked, capping=capping, seed=seed, only=only
-    )
+        block, want, near=near, blocked=blocked, tight=tight, capping=capping, seed=seed,
+        only=only, completion=completion,
+    )  # fmt: skip
     for entry in done:
         entry["domain"] = block.crystal.formula
     if len(blocks) > 1:
         couple(blocks)
     return done
+
+
+def _tight(
+    block: Crystallite, blocks: Sequence[Crystallite], k: int, capping: Capping | None
+) -> NDArray[np.bool_] | None:
+    """Anion sites, filled or not, where halide would stand too close to foreign ions, (n_flat,).
+
+    Foreign are the ions of the other domains, and those of this one that stand off the lattice.
+    """
+    own = own_halide(block) or capping
+    if own is None or (len(blocks) == 1 and not block.moved):
+        return None
+    flat = [b.filled() for b in blocks]
+    if block.moved:
+        flat[k] = np.intersect1d(flat[k], np.array(sorted(block.moved)))
+    else:
+        flat[k] = flat[k][:0]
+    there = np.concatenate([b.positions(f) for b, f in zip(blocks, flat, strict=True)])
+    if len(there) == 0:
+        return None
+    sizes = np.concatenate(
+        [radii(b.flat[f].astype(np.int64), b.charges(f)) for b, f in zip(blocks, flat, strict=True)]
+    )
+    charges = block.crystal.require_charges()
+    anion = np.tile(charges < -0.5, block.flat.size // len(charges))
+    empty = (block.flat == 0) & (block.saturation() > 1e-9)
+    full = (block.flat != 0) & np.tile(charges < -1.5, len(anion) // len(charges))
+    spots = np.setdiff1d(np.flatnonzero(anion & (empty | full)), sorted(block.moved))
+    if len(spots) == 0:
+        return None
+    size = np.full(len(spots), radii(np.array([own.number]), np.array([own.charge]))[0])
+    room = room_for(block.positions(spots), size, there, sizes, CONTACT + 0.005)
+    found = np.zeros(block.flat.size, dtype=bool)
+    found[spots[~room]] = True
+    return found

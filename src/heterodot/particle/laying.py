@@ -334,15 +334,20 @@ def _cut(body: Body, normal: Array, cut: Size | None, place_: str) -> tuple[floa
         return (min(parallel), True) if parallel else (0.0, False)
     text = str(cut).strip()
     sign = -1.0 if text.startswith("-") else 1.0
-    if text.lstrip("+-0. ") == "" or _zero(cut):
+    if _zero(text):
         return 0.0, False
     size = text.lstrip("+-") if isinstance(cut, str) else abs(float(cut))  # type: ignore[arg-type]
     (value,) = lengths(size, cube_axes(body.crystal).length, place=place_)
     return sign * value, False
 
 
-def _zero(cut: Size) -> bool:
-    return isinstance(cut, int | float) and float(cut) == 0.0
+def _zero(text: str) -> bool:
+    """Whether a length is zero, whatever its unit."""
+    number = text.split()[0].rstrip("nmcelsÅA")
+    try:
+        return float(number) == 0.0
+    except ValueError:
+        return False
 
 
 def without_facet(body: Shape, normal: Array) -> Shape:

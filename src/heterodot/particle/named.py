@@ -92,12 +92,12 @@ def shape(
         facets = [
             Facet(normal, ratio * edge / 2, plane)
             for indices, ratio in _POLYHEDRA[key]
-            for normal, plane in family(crystal, indices)
+            for normal, plane in form(crystal, indices)
         ]
         body = Shape(key, tuple(facets), text=text)
     elif key == "tetrahedron":
         (edge,) = _count(sizes, 1, key, place)
-        normals = [f for f in family(crystal, (1, 1, 1)) if _even(f[0], axes.vectors)]
+        normals = [f for f in form(crystal, (1, 1, 1)) if _even(f[0], axes.vectors)]
         body = Shape(key, tuple(Facet(n, edge / np.sqrt(24), p) for n, p in normals), text=text)
     elif key == "cuboid":
         body = _cuboid(crystal, _count(sizes, 3, key, place), text)
@@ -106,6 +106,29 @@ def shape(
     else:
         body = _round(key, crystal, sizes, axis, text, place)
     return terminated(body, crystal, termination, place=place)
+
+
+def form(crystal: Crystal, indices: Sequence[int]) -> list[tuple[Array, tuple[int, int, int]]]:
+    """Return the facets that stand for a cubic form in any crystal, normals and indices.
+
+    Where the symmetry does not make all permutations of the indices one family (the faces of a
+    brick in an orthorhombic crystal), the families of all permutations are taken together.
+
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> len(form(crystal("Pb4S3Br2"), (1, 0, 0)))
+    6
+    """
+    import itertools
+
+    if cube_axes(crystal).pseudo:
+        return family(crystal, indices)
+    found: dict[tuple[int, int, int], Array] = {}
+    for permuted in sorted(set(itertools.permutations(indices)), reverse=True):
+        for normal, plane in family(crystal, permuted):
+            found.setdefault(plane, normal)
+    return [(normal, plane) for plane, normal in found.items()]
 
 
 def _large_enough(sizes: Sequence[float], crystal: Crystal, cell: float, place: str) -> None:
@@ -169,7 +192,7 @@ def _round(
     text: str,
     place: str,
 ) -> Shape:
-    facets = family(crystal, (1, 0, 0))
+    facets = form(crystal, (1, 0, 0))
     wanted = cube_axes(crystal).vectors[2] if axis is None else np.asarray(axis, dtype=float)
     wanted = wanted / np.linalg.norm(wanted)
     near = max(facets, key=lambda f: float(f[0] @ wanted))

@@ -3,8 +3,10 @@
 Ions inside are never touched. To lower a positive charge, in this order: monovalent cations of the
 surface leave; halide settles on open anion sites of divalent cations; divalent cations leave. To
 raise a negative charge: halide that dangles leaves; monovalent cations settle on open sites; in
-crystals without halide of their own, halide replaces chalcogen; bound halide leaves; chalcogen
-leaves. Within each step the least bound ion goes first and the best bound site is filled first
+crystals without halide of their own, halide replaces chalcogen; bound halide leaves where its
+cations can do without; in chalcohalides halide replaces chalcogen; bound halide leaves; chalcogen
+leaves. Where surfaces are to be completed by vacancies instead, chalcogen leaves before halide is
+touched and is not replaced. Within each step the least bound ion goes first and the best bound site is filled first
 (see `heterodot.particle.crystallite` for the measure); ions that are equally bound are taken as
 far from each other as they can be, so that no side is favored. Sites near an interface come last.
 """
@@ -12,13 +14,13 @@ far from each other as they can be, so that no side is favored. Sites near an in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.particle.crystallite import Crystallite
+from heterodot.particle.crystallite import Crystallite, bonds
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,6 +45,7 @@ class _Move:
     number: int
     charge: float
     delta: float
+    gentle: bool = False
 
 
 def balance(
@@ -51,9 +54,11 @@ def balance(
     *,
     near: NDArray[np.bool_] | None = None,
     blocked: NDArray[np.bool_] | None = None,
+    tight: NDArray[np.bool_] | None = None,
     capping: Capping | None = None,
     seed: int = 0,
     only: str | None = None,
+    completion: str = "halide",
 ) -> tuple[float, list[dict[str, Any]]]:
     """Change the charge of a crystallite by ``wanted`` with ions of its surface.
 
@@ -67,12 +72,17 @@ def balance(
         Sites near an interface: touched only when nothing else is left.
     blocked : (n_flat,) bool array, optional
         Empty sites that must stay empty (an atom of another domain is too close).
+    tight : (n_flat,) bool array, optional
+        Anion sites that are too small for halide.
     capping : Capping, optional
         Halide that may be added or replace chalcogen; the crystal's own if it has one.
     seed : int
         Orders sites that are equal in every respect.
     only : str, optional
         Restrict to one action: ``"replace"``, ``"remove"`` or ``"add"``.
+    completion : str
+        ``"halide"``: halide takes the place of surplus chalcogen; ``"vacancies"``: chalcogen
+        leaves.
 
     Returns
     -------
@@ -83,7 +93,7 @@ def balance(
     """
     from ase.data import chemical_symbols
 
-    own = _own_halide(block)
+    own = own_halide(block)
     capping = own or capping
     done: list[dict[str, Any]] = []
     left = wanted
@@ -94,14 +104,17 @@ def balance(
         allowed = ~near if near is not None and not close else ~none
         if close and near is None:
             break
-        for make in _order(left, own is not None):
+        for make in _order(left, own is not None, completion):
             while abs(left) > 1e-6:
                 moves = make(block, capping, allowed & ~blocked)
-                step = _level([m for m in moves if only in (None, m.name)], left)
+                moves = [_roomy(m, tight) for m in moves if only in (None, m.name)]
+                step = _level(moves, left)
                 if step is None:
                     break
                 count = int(np.floor(abs(left) / abs(step.delta) + 1e-9))
                 chosen = _spread(block, step.sites, min(count, len(step.sites)), random)
+                if step.gentle:
+                    chosen = _one_each(block, chosen)
                 _apply(block, step, chosen)
                 left -= step.delta * len(chosen)
                 done.append(
@@ -118,8 +131,16 @@ def balance(
     return left, done
 
 
+def _roomy(move: _Move, tight: NDArray[np.bool_] | None) -> _Move:
+    """The move without sites where halide has no room."""
+    if tight is None or move.name == "remove" or move.charge > 0:
+        return move
+    fits = ~tight[move.sites]
+    return replace(move, sites=move.sites[fits], rank=move.rank[fits])
+
+
 def _order(
-    wanted: float, halide: bool
+    wanted: float, halide: bool, completion: str
 ) -> Iterator[Callable[[Crystallite, Capping | None, NDArray[np.bool_]], list[_Move]]]:
     if wanted < 0:
         yield lambda b, c, ok: _removals(b, ok, 0.5, 1.5, 0.999)
@@ -128,14 +149,20 @@ def _order(
     else:
         yield lambda b, c, ok: _removals(b, ok, -1.5, -0.5, 0.45)
         yield lambda b, c, ok: _additions(b, ok, 0.4)
-        if not halide:
+        if completion == "vacancies":
+            yield lambda b, c, ok: _removals(b, ok, -9.0, -1.5, 0.999)
+        elif not halide:
+            yield lambda b, c, ok: _replacements(b, c, ok)
+        yield lambda b, c, ok: _spared(b, ok)
+        if halide and completion != "vacancies":
             yield lambda b, c, ok: _replacements(b, c, ok)
         yield lambda b, c, ok: _removals(b, ok, -1.5, -0.5, 0.999)
         yield lambda b, c, ok: _removals(b, ok, -9.0, -1.5, 0.999)
         yield lambda b, c, ok: _additions(b, ok, 0.24)
 
 
-def _own_halide(block: Crystallite) -> Capping | None:
+def own_halide(block: Crystallite) -> Capping | None:
+    """Return the monovalent anion of the crystal itself, None where it has none."""
     charges = block.crystal.require_charges()
     for number, charge in zip(block.crystal.numbers, charges, strict=True):
         if -1.5 < charge < -0.5:
@@ -161,6 +188,46 @@ def _removals(
             pick = mine & (charge == q)
             moves.append(_Move("remove", flat[pick], rank[pick], int(number), 0.0, -float(q)))
     return moves
+
+
+def _spared(block: Crystallite, allowed: NDArray[np.bool_]) -> list[_Move]:
+    """Bound halide that leaves each of its strong cations at least half of its bond strength."""
+    saturation = block.saturation()
+    moves = []
+    for move in _removals(block, allowed, -1.5, -0.5, 0.999):
+        keep = np.zeros(len(move.sites), dtype=bool)
+        for n, site in enumerate(move.sites.tolist()):
+            near, strength = _strong_around(block, site)
+            left = saturation[near] - strength / bonds(block.crystal).total[block.site(near)]
+            keep[n] = bool((left >= 0.5 - 1e-6).all())
+        if keep.any():
+            moves.append(
+                _Move(
+                    "remove", move.sites[keep], move.rank[keep], move.number, 0.0, move.delta, True
+                )
+            )
+    return moves
+
+
+def _strong_around(block: Crystallite, site: int) -> tuple[Ints, Array]:
+    """Filled sites of cations of charge two and more beside a site, and the bonds to them."""
+    near, strength = block.around(site)
+    there = block.flat[near] != 0
+    near, strength = near[there], strength[there]
+    strong = block.charges(near) >= 1.5
+    return near[strong], strength[strong]
+
+
+def _one_each(block: Crystallite, sites: Ints) -> Ints:
+    """Those of the sites, in order, that share no strong cation with one before."""
+    taken: set[int] = set()
+    kept = []
+    for site in sites.tolist():
+        near = set(_strong_around(block, site)[0].tolist())
+        if not near & taken:
+            kept.append(site)
+            taken |= near
+    return np.array(kept, dtype=np.int64)
 
 
 def _cappings(
@@ -221,9 +288,7 @@ def _level(moves: list[_Move], left: float) -> _Move | None:
         lowest = float(move.rank.min())
         if best is None or lowest < float(best.rank[0]) - 1e-9:
             group = move.rank < lowest + STEP
-            best = _Move(
-                move.name, move.sites[group], move.rank[group], move.number, move.charge, move.delta
-            )
+            best = replace(move, sites=move.sites[group], rank=move.rank[group])
     return best
 
 
