@@ -108,6 +108,8 @@ def fit_potential(
     ------
     InputError
         No crystal, unknown charges or radii, atoms on one another, a charged cell.
+    MissingValueError
+        A crystal with molecules.
     NotFoundError
         No repulsion brings a crystal to rest (stress above 1 GPa remains).
 
@@ -152,7 +154,7 @@ def _fit(
 
     for crystal in crystals:
         if molecules(crystal):
-            raise InputError(
+            raise MissingValueError(
                 f"{crystal.formula} has molecules, which are no point ions",
                 place="fit_potential",
                 remedy="use an engine that knows molecules (see heterodot.energy.engines)",
