@@ -228,9 +228,9 @@ def _of_maps(job: _Job) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     warnings: list[str] = []
     maps = job.measured
     if cube is not None:
-        maps, whole = element_maps(cube, _needed(job))
+        maps, whole = element_maps(cube, _needed(job), job.lines)
         warnings += whole.warnings
-    found = find_domains(maps, job.domains, k_factors=job.known, cube=cube)
+    found = find_domains(maps, job.domains, k_factors=job.known, cube=cube, shells=job.lines)
     job.console.table(
         ["domain", "nm²", "pixels summed", *found.elements],
         [[d.number, d.area, d.pixels, *[str(d.counts[e]) if e in d.counts else None

@@ -159,7 +159,9 @@ class MapDomains:
     warnings: tuple[str, ...]
 
 
-def element_maps(cube: Measurement, elements: Sequence[str]) -> tuple[Measurement, SpectrumFit]:
+def element_maps(
+    cube: Measurement, elements: Sequence[str], shells: Mapping[str, str] | None = None
+) -> tuple[Measurement, SpectrumFit]:
     """Return maps of net counts from a spectrum image, and the fit of the summed spectrum.
 
     Each pixel's counts are a fixed weighted sum of its channels: the least-squares weights of the
@@ -170,6 +172,8 @@ def element_maps(cube: Measurement, elements: Sequence[str]) -> tuple[Measuremen
     cube : Measurement
         Dims ``("y", "x", "energy")``.
     elements : sequence of str
+    shells : mapping of element to str, optional
+        The shell to be counted; the surest one if left out.
 
     Raises
     ------
@@ -183,7 +187,7 @@ def element_maps(cube: Measurement, elements: Sequence[str]) -> tuple[Measuremen
     if cube.data.size > MAX_COUNTS:
         raise InputError("has too many voxels", place=cube.source, remedy="bin or crop it")
     fit = fit_spectrum(summed(cube), elements)
-    lines, _ = fit.chosen()
+    lines, _ = fit.chosen(shells)
     energy = np.asarray(cube.data["energy"].values, dtype=float)
     inside = (energy >= fit.energy[0] - 1e-9) & (energy <= fit.energy[-1] + 1e-9)
     values = np.asarray(cube.data.values, dtype=float)[:, :, inside]
@@ -220,6 +224,7 @@ def find_domains(
     *,
     k_factors: Mapping[str, float | Value] | None = None,
     cube: Measurement | None = None,
+    shells: Mapping[str, str] | None = None,
     smoothing: float = 1.5,
     rim: int = 2,
 ) -> MapDomains:
@@ -236,6 +241,8 @@ def find_domains(
     cube : Measurement, optional
         The spectrum image behind the maps: each domain's summed spectrum is fitted again, which
         gives the errors of overlapping lines.
+    shells : mapping of element to str, optional
+        The shells to be counted in those spectra.
     smoothing : float
         Standard deviation of the filter used to find domains (never for counts), pixels.
     rim : int
@@ -269,8 +276,10 @@ def find_domains(
             warnings.append(f"domain {k} is all rim: its counts are those of the rim")
             own = labels == k
             pure |= own
-        domains.append(_domain(k, own, labels, counts, elements, pixel, k_factors, cube))
-    warnings += _same(domains)
+        domains.append(_domain(k, own, labels, counts, elements, pixel, k_factors, cube, shells))
+    empty = [d for d in domains if sum(v.value for v in d.counts.values()) <= 0]
+    warnings += [f"domain {d.number} holds no counts" for d in empty]
+    warnings += _same([d for d in domains if d not in empty])
     return MapDomains(labels, pure, elements, counts, pixel, tuple(domains), tuple(warnings))
 
 
@@ -376,11 +385,12 @@ def _domain(
     pixel: float,
     k_factors: Mapping[str, float | Value] | None,
     cube: Measurement | None,
+    shells: Mapping[str, str] | None,
 ) -> MapDomain:
     fit = None
     if cube is not None:
         fit = fit_spectrum(summed(cube, own), elements)
-        lines, covariance = fit.chosen()
+        lines, covariance = fit.chosen(shells)
         values = {line.element: line.counts for line in lines}
     else:
         total = counts[:, own].sum(1)
@@ -388,7 +398,7 @@ def _domain(
         values = {e: Value(float(t), "", math.sqrt(max(t, 1.0)))
                   for e, t in zip(elements, total, strict=True)}  # fmt: skip
     made = None
-    if k_factors is not None:
+    if k_factors is not None and any(v.value > 0 for v in values.values()):
         known = [i for i, e in enumerate(values) if e in k_factors]
         made = from_counts(
             {e: v for e, v in values.items() if e in k_factors}, k_factors,

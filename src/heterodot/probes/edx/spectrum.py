@@ -226,6 +226,7 @@ def _background(energy: Array) -> Array:
     # the background bends most at low energy: knots evenly in the root of it
     count = max(3, round((energy[-1] - energy[0]) / KNOTS / 2))
     knots = np.linspace(math.sqrt(energy[0]), math.sqrt(energy[-1]), count) ** 2
+    knots[0], knots[-1] = energy[0], energy[-1]
     full = np.concatenate([[knots[0]] * 3, knots, [knots[-1]] * 3])
     return np.asarray(BSpline.design_matrix(energy, full, 3).toarray())
 

@@ -173,7 +173,9 @@ def overlap_consequences(found: Composition) -> list[str]:
     ['where S K and Pb M are parted by a fit, the error of S is 2.1 times that of a free line;
     each percent of Pb M counted as S K raises S by 6.5 %']
     """
-    mass = {e: v.value for e, v in found.mass_percent().items()}
+    percent = found.mass_percent()
+    # of what was hardly found nothing can be said
+    mass = {e: v.value if v.value > 3 * (v.error or 0) else 0.0 for e, v in percent.items()}
     said = []
     for pair in close_pairs(found.elements):
         (weak, shell), (strong, other) = sorted(pair, key=lambda line: mass[line[0]])
