@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 
 SIZES = (25.0, 45.0, 80.0, 150.0, 400.0)
 SPREAD = 0.15  # of ln(size), where nothing is known
+SHAPES_SHARE = 0.25  # of the misfit that is left, which a phase must explain at least
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
@@ -333,8 +334,13 @@ def _evidence(
     progress: Progress,
     names: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """Return for each component (or those named) by how much BIC rises when it is left out."""
+    """Return for each component (or those named) by how much BIC rises when it is left out.
+
+    A quarter of the misfit that all components together leave is granted to wrong shapes: a phase
+    that explains less than that may stand for the tails of another's lines.
+    """
     n = len(problem.y)
+    granted = SHAPES_SHARE * max(solution.chi2 - n, 0.0)
     found = {}
     for component in problem.components:
         if names is not None and component.name not in names:
@@ -346,7 +352,8 @@ def _evidence(
         else:
             other = float(rest.y_left @ rest.y_left)
         parameters = 1 + sum(not p.fixed for p in component.parameters())
-        found[component.name] = (other - solution.chi2) / solution.noise - parameters * math.log(n)
+        gained = (other - solution.chi2 - granted) / solution.noise
+        found[component.name] = gained - parameters * math.log(n)
     return found
 
 
