@@ -61,7 +61,7 @@ def relax(
     """
     from pathlib import Path
 
-    from heterodot.energy.relaxation import displacements
+    from heterodot.energy.motion import moved
     from heterodot.particle import Particle
 
     particle = Particle.read(file)
@@ -80,20 +80,14 @@ def relax(
         {**step, "converged": done.converged}, positions=done.atoms.positions
     )
     relaxed.write(target)
-    inner = displacements(particle.atoms, done.atoms, particle.domain)
-    by_domain = {
-        particle.domains[k].name if k >= 0 else "ligands": values for k, values in inner.items()
-    }
+    inner = _inner(particle, moved(particle.atoms, done.atoms, particle.domain))
     console.document(
         {
             "file": file,
             "output": str(target),
             "atoms": len(particle),
             **done.to_json(),
-            "internal_displacement": {
-                name: {"mean": mean, "max": largest, "unit": "angstrom"}
-                for name, (mean, largest) in by_domain.items()
-            },
+            "internal_displacement": inner,
             "notes": notes,
         }
     )
@@ -110,15 +104,43 @@ def relax(
         f"{done.steps} steps; atoms moved {done.mean_displacement:.2f} Å on average, "
         f"{done.max_displacement:.2f} Å at most"
     )
-    for name, (mean, largest) in by_domain.items():
-        console.say(
-            f"  within {name} (its own motion taken out): {mean:.2f} Å, {largest:.2f} Å at most"
-        )
+    console.say("displacements with each domain's own motion taken out (Å):")
+    console.table(
+        ("domain", "atoms", "number", "median", "mean", "largest"),
+        [
+            (name, role, row["number"], row["median"], row["mean"], row["max"])
+            for name, roles in inner.items()
+            for role, row in (("all", roles), *roles["by_role"].items())
+        ],
+    )
     if not done.intact:
         console.warn("the particle fell into more pieces than it had")
     console.say(f"written: {target}")
     if not done.converged:
         click.get_current_context().exit(4)
+
+
+def _inner(particle: Particle, far: Any) -> dict[str, Any]:
+    """Return median, mean and largest displacement of each domain, and of each role in it."""
+    import numpy as np
+
+    def row(mask: Any) -> dict[str, Any]:
+        values = far[mask]
+        return {
+            "number": int(mask.sum()),
+            "median": float(np.median(values)),
+            "mean": float(values.mean()),
+            "max": float(values.max()),
+            "unit": "angstrom",
+        }
+
+    found: dict[str, Any] = {}
+    for k in np.unique(particle.domain):
+        here = particle.domain == k
+        name = particle.domains[k].name if k >= 0 else "ligands"
+        roles = {str(r): row(here & (particle.role == r)) for r in np.unique(particle.role[here])}
+        found[name] = {**row(here), "by_role": roles}
+    return found
 
 
 def _downhill(

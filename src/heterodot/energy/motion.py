@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from heterodot.errors import HeterodotError
 
@@ -43,16 +43,31 @@ def fragments(atoms: Atoms) -> int:
     return int(connected_components(graph, directed=False)[0])
 
 
-def displacements(
-    before: Atoms, after: Atoms, groups: ArrayLike | None = None
-) -> dict[int, tuple[float, float]]:
-    """Return mean and largest displacement of each group, its own rigid motion taken out, Å.
+def moved(before: Atoms, after: Atoms, groups: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Return how far each atom moved, the rigid motion of its group taken out, (n,), Å.
 
     Parameters
     ----------
     before, after : ase.Atoms
     groups : (n,) int array, optional
         Domain of each atom; one group where not given.
+    """
+    owner = np.zeros(len(before), dtype=int) if groups is None else np.asarray(groups)
+    found = np.zeros(len(before))
+    for group in np.unique(owner):
+        here = owner == group
+        x = before.positions[here] - before.positions[here].mean(axis=0)
+        y = after.positions[here] - after.positions[here].mean(axis=0)
+        u, _, v = np.linalg.svd(y.T @ x)
+        turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
+        found[here] = np.linalg.norm(x - y @ turn, axis=1)
+    return found
+
+
+def displacements(
+    before: Atoms, after: Atoms, groups: ArrayLike | None = None
+) -> dict[int, tuple[float, float]]:
+    """Return mean and largest displacement of each group (see `moved`), Å.
 
     Examples
     --------
@@ -64,13 +79,8 @@ def displacements(
     True
     """
     owner = np.zeros(len(before), dtype=int) if groups is None else np.asarray(groups)
-    found: dict[int, tuple[float, float]] = {}
-    for group in np.unique(owner):
-        here = owner == group
-        x = before.positions[here] - before.positions[here].mean(axis=0)
-        y = after.positions[here] - after.positions[here].mean(axis=0)
-        u, _, v = np.linalg.svd(y.T @ x)
-        turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
-        moved = np.linalg.norm(x - y @ turn, axis=1)
-        found[int(group)] = (float(moved.mean()), float(moved.max()))
-    return found
+    far = moved(before, after, owner)
+    return {
+        int(group): (float(far[owner == group].mean()), float(far[owner == group].max()))
+        for group in np.unique(owner)
+    }

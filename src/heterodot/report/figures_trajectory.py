@@ -33,10 +33,11 @@ def trajectory_figure(
     axes = list(np.atleast_1d(figure.subplots(panels, 1)))
     if gap is not None:
         spectrum, dephasing = axes.pop(0), axes.pop(0)
-        strong = gap.spectrum > 1e-3 * gap.spectrum.max()
-        last = gap.wavenumber[np.flatnonzero(strong)[-1]] if strong.any() else 500.0
+        # as far as 99 % of the fluctuations go
+        area = np.cumsum(gap.spectrum)
+        last = gap.wavenumber[int(np.searchsorted(area, 0.99 * area[-1]))]
         spectrum.plot(gap.wavenumber, gap.spectrum, color=COLORS[0], lw=1)
-        spectrum.set_xlim(0, min(1.15 * float(last), float(gap.wavenumber[-1])))
+        spectrum.set_xlim(0, min(1.5 * float(last) + 50, float(gap.wavenumber[-1])))
         spectrum.set_xlabel("wavenumber (cm$^{-1}$)", fontsize=8)
         spectrum.set_ylabel("spectral density (eV$^2$ cm)", fontsize=8)
         lag = 1000 * step * np.arange(len(gap.dephasing))
