@@ -12,6 +12,7 @@ import functools
 import itertools
 import json
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ COVALENT = (1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53)
 # 2.3 Å, H...H at 1.75 Å) are at 1.5 and more
 STRETCH = 1.25
 
+Step = tuple[int, int, int]
 Key = tuple[str, tuple[int, ...], tuple[int, ...]]
 
 
@@ -165,28 +167,30 @@ def groups_of(
     if not np.isin(numbers, (6, 7)).any():
         return ()
     first, second, shifts = bonded(numbers, np.asarray(positions, dtype=float), cell)
-    around: dict[int, list[tuple[int, Ints]]] = {}
-    for a, b, s in zip(first, second, shifts, strict=True):
-        around.setdefault(int(a), []).append((int(b), s))
+    around: dict[int, list[tuple[int, Step]]] = {}
+    for a, b, (x, y, z) in zip(first.tolist(), second.tolist(), shifts.tolist(), strict=True):
+        around.setdefault(a, []).append((b, (x, y, z)))
+    kind = numbers.tolist()
     seen: set[int] = set()
     found = []
     for start in sorted(around):
         if start in seen:
             continue
-        members: dict[int, Ints] = {start: np.zeros(3, dtype=np.int64)}
+        members: dict[int, Step] = {start: (0, 0, 0)}
         queue = [start]
         endless = False
         while queue:
             a = queue.pop()
-            for b, s in around[a]:
-                where = members[a] + s
+            x, y, z = members[a]
+            for b, (u, v, w) in around[a]:
+                where = (x + u, y + v, z + w)
                 if b not in members:
                     members[b] = where
                     queue.append(b)
-                else:
-                    endless |= bool((members[b] != where).any())
+                elif members[b] != where:
+                    endless = True
         seen |= set(members)
-        kinds = {int(numbers[m]) for m in members}
+        kinds = {kind[m] for m in members}
         organic = 6 in kinds or kinds >= {1, 7}
         # a polymer or a covalent crystal (diamond, BN, SiC) is no molecule
         if organic and not endless and len(members) > 1:
@@ -197,8 +201,8 @@ def groups_of(
 def _group(
     numbers: Ints,
     positions: Array,
-    members: dict[int, Ints],
-    around: Mapping[int, Sequence[tuple[int, Ints]]],
+    members: dict[int, Step],
+    around: Mapping[int, Sequence[tuple[int, Step]]],
     cell: Array | None,
     charges: Array | None,
 ) -> Group:
@@ -206,13 +210,14 @@ def _group(
     shifts = np.array([members[int(a)] for a in atoms])
     points = positions[atoms] + (0.0 if cell is None else shifts @ cell)
     kinds = numbers[atoms]
-    hydrogens = [sum(int(numbers[b]) == 1 for b, _ in around[int(a)]) for a in atoms]
-    degree = np.array([len(around[int(a)]) for a in atoms])
+    kind = dict(zip(atoms.tolist(), kinds.tolist(), strict=True))
+    hydrogens = {a: sum(kind[b] == 1 for b, _ in around[a]) for a in kind}
+    degree = np.array([len(around[a]) for a in kind])
     formula = hill(kinds)
     key = (
         formula,
-        tuple(sorted(h for h, k in zip(hydrogens, kinds, strict=True) if k == 6)),
-        tuple(sorted(h for h, k in zip(hydrogens, kinds, strict=True) if k == 7)),
+        tuple(sorted(hydrogens[a] for a, k in kind.items() if k == 6)),
+        tuple(sorted(hydrogens[a] for a, k in kind.items() if k == 7)),
     )
     heads = np.flatnonzero((kinds == 7) & (degree == 4))
     nitrogens = np.flatnonzero(kinds == 7)
@@ -251,8 +256,7 @@ def hill(numbers: Ints) -> str:
     """
     from ase.data import chemical_symbols
 
-    kinds, counts = np.unique(numbers, return_counts=True)
-    symbols = {chemical_symbols[k]: int(c) for k, c in zip(kinds, counts, strict=True)}
+    symbols = {chemical_symbols[k]: n for k, n in Counter(np.asarray(numbers).tolist()).items()}
     first = [e for e in ("C", "H") if e in symbols] if "C" in symbols else []
     keys = first + sorted(set(symbols) - set(first))
     return "".join(k + (str(symbols[k]) if symbols[k] > 1 else "") for k in keys)
@@ -531,11 +535,3 @@ def with_cell(crystal: Crystal, cell: Array) -> Crystal:
         at = scaled[group.carrier] @ cell
         scaled[group.atoms] = (at + points - points[0]) @ back
     return crystal.replace(cell=cell, scaled=scaled)
-
-
-def labels(numbers: Ints, positions: Array) -> Ints:
-    """Return for each atom of a particle the number of its molecule from one, zero for none."""
-    found: Any = np.zeros(len(numbers), dtype=np.int64)
-    for n, group in enumerate(groups_of(numbers, positions), 1):
-        found[group.atoms] = n
-    return np.asarray(found)

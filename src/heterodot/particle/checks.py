@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.organic import bonded, groups_of, molecules
+from heterodot.organic import bonded, molecules
 from heterodot.particle.ions import BOND, CONTACT, radii
+from heterodot.particle.organics import molecules_of
 from heterodot.particle.particle import Particle
 
 # molecules keep this multiple of the sum of Bondi radii from each other and from halide; strong
@@ -176,7 +177,7 @@ def _molecules(particle: Particle, found: Contacts) -> list[dict[str, Any]]:
 
     from ase.data.vdw import vdw_radii
 
-    groups = groups_of(particle.numbers, particle.positions)
+    groups = molecules_of(particle)
     number = np.zeros(len(particle), dtype=np.int64)
     for n, group in enumerate(groups, 1):
         number[group.atoms] = n
@@ -195,11 +196,10 @@ def _molecules(particle: Particle, found: Contacts) -> list[dict[str, Any]]:
     names = Counter(group.name for group in groups)
     text = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
     checks = [_check("molecules whole", broken == 0, len(groups) - broken, len(groups), "", text)]
-    covalent = _covalent(particle, found.i, found.j)
     soft = np.isin(particle.numbers, (1, 6, 7, 8, 9, 17, 35, 53))
     i, j = found.i, found.j
     judged = soft[i] & soft[j] & ((number[i] > 0) | (number[j] > 0)) & (number[i] != number[j])
-    if (judged & ~covalent).any():
+    if judged.any():
         radius = np.nan_to_num(vdw_radii[particle.numbers], nan=1.7)
         ratio = np.where(judged, found.distance / (radius[i] + radius[j]), np.inf)
         n = int(np.argmin(ratio))
@@ -374,7 +374,7 @@ def _named_molecules(particle: Particle, k: int) -> dict[str, Any]:
     if crystal is None or not molecules(crystal):
         return {}
     counts: dict[str, int] = {}
-    for group in groups_of(particle.numbers, particle.positions):
+    for group in molecules_of(particle):
         if particle.domain[group.carrier] == k:
             counts[group.name] = counts.get(group.name, 0) + 1
     return {"molecules": counts}

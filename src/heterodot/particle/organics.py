@@ -8,6 +8,7 @@ domain is taken off its site whole, and its site stays empty.
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
-from heterodot.organic import IonicCrystal, labels
+from heterodot.organic import Group, IonicCrystal, groups_of
 from heterodot.particle.crystallite import Crystallite
 from heterodot.particle.particle import Particle
 
@@ -227,12 +228,27 @@ def named(done: Sequence[dict[str, Any]], blocks: Sequence[Crystallite]) -> list
 # -------------------------------------------------------------------- molecules of a particle
 
 
+_GROUPS: weakref.WeakKeyDictionary[Particle, tuple[Group, ...]] = weakref.WeakKeyDictionary()
+
+
+def molecules_of(particle: Particle) -> tuple[Group, ...]:
+    """Return the molecules of a particle, found from its atoms."""
+    found = _GROUPS.get(particle)
+    if found is None:
+        found = groups_of(particle.numbers, particle.positions)
+        _GROUPS[particle] = found
+    return found
+
+
 def molecule_of(particle: Particle) -> Ints:
     """Return for each atom the number of its molecule from one, zero for none, (n_atoms,)."""
     known = particle.extra.get("molecule")
     if known is not None:
         return np.asarray(known, dtype=np.int64)
-    return labels(particle.numbers, particle.positions)
+    number = np.zeros(len(particle), dtype=np.int64)
+    for n, group in enumerate(molecules_of(particle), 1):
+        number[group.atoms] = n
+    return number
 
 
 def with_partners(particle: Particle, atoms: Ints) -> Ints:
