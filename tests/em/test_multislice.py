@@ -64,10 +64,12 @@ def test_haadf_grows_with_the_atomic_number() -> None:
 
 
 @needs_abtem
+@pytest.mark.slow
 def test_columns_lie_where_the_atoms_are_and_the_preview_agrees() -> None:
     view = EmSetup(zone=(1, 1, 0), pixel=0.2, margin=3.0, blur=1.0)
     particle = cube()
-    image = simulate_stem(particle, view, StemSetup(phonons=0, source=0.6))["haadf"]
+    setup = StemSetup(phonons=0, source=0.6, haadf=(45.0, 60.0))
+    image = simulate_stem(particle, view, setup)["haadf"]
     seen, _ = projected(particle, view)
     found = [c for c in find_columns(image, separation=1.4) if c.intensity.value > 0]
     heavy = seen[particle.numbers == 82, :2]
@@ -79,18 +81,20 @@ def test_columns_lie_where_the_atoms_are_and_the_preview_agrees() -> None:
     quick = preview(particle, view)
     assert quick.data.shape == image.data.shape
     assert np.allclose(quick.data["x"].values, image.data["x"].values)
-    assert np.corrcoef(quick.data.values.ravel(), image.data.values.ravel())[0, 1] > 0.93
+    assert np.corrcoef(quick.data.values.ravel(), image.data.values.ravel())[0, 1] > 0.9
 
 
 @needs_abtem
 def test_more_reach_changes_little_and_workers_nothing() -> None:
-    view = EmSetup(pixel=0.3, margin=2.5, thickness=6.0)
-    particle = build("PbS", "cube", "1 cells")
-    near = simulate_stem(particle, view, StemSetup(phonons=0), workers=1)["haadf"].data.values
-    same = simulate_stem(particle, view, StemSetup(phonons=0), workers=3)["haadf"].data.values
-    wide = simulate_stem(particle, view, StemSetup(phonons=0, reach=9.0))["haadf"].data.values
+    view, particle = EmSetup(pixel=0.4, margin=1.0), atoms("Pb", "S", "Pb")
+    near, same, wide, fine = (
+        simulate_stem(particle, view, StemSetup(**options), workers=n)["haadf"].data.values
+        for options, n in (({}, 1), ({}, 3), ({"reach": 9.0}, 1), ({"sampling": 0.06}, 1))
+    )
     assert np.array_equal(near, same)
     assert np.abs(wide - near).max() < 0.03 * near.max()
+    # the transmission function is exact within its band, so a finer grid changes little
+    assert np.abs(fine - near).max() < 0.1 * near.max()
 
 
 @needs_abtem
@@ -164,7 +168,7 @@ def test_stem_on_the_command_line(tmp_path: Path) -> None:
 
     atoms("Pb", "S").write(tmp_path / "a.xyz")
     words = ["simulate", "stem", str(tmp_path / "a.xyz"), "--engine", "abtem", "--of", "PbS"]
-    words += ["--detector", "haadf", "--detector", "bf", "--pixel", "0.03nm", "--margin", "0.3nm"]
+    words += ["--detector", "haadf", "--detector", "bf", "--pixel", "0.03nm", "--margin", "0.2nm"]
     words += ["-o", str(tmp_path / "a.tif"), "--png", str(tmp_path / "a.png"), "--json"]
     done = _run(words)
     assert done.returncode == 0, done.stderr

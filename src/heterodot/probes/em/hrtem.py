@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,11 +129,13 @@ def simulate_hrtem(
         atoms = multislice.specimen(particle, view, setup, corner, corner + size)
         entrance = float(atoms.positions[:, 2].min()) - setup.slice_thickness / 2
         total = np.zeros((ny, nx))
+        steps: dict[float, Any] = {}
         configurations = max(1, setup.phonons)
         for c in range(configurations):
             at = atoms.displaced(setup.seed, c) - [*corner, 0.0]
-            potential = multislice.potential(module, atoms.numbers, at, size, grid, setup, entrance)
-            wave = module.PlaneWave(energy=setup.energy).multislice(potential, lazy=False)
+            met = multislice.slices(module, atoms.numbers, at, size, grid, setup, entrance)
+            plane = module.PlaneWave(energy=setup.energy, gpts=grid, extent=size)
+            wave = multislice.through(plane.build(lazy=False), met, steps)
             ctf = module.CTF(
                 Cs=setup.cs, defocus=setup.focus, energy=setup.energy,
                 semiangle_cutoff=setup.aperture or np.inf,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 POTENTIALS = ("lobato", "kirkland", "peng")
 BAND = 2 / 3  # part of the frequencies of a grid that multislice keeps free of aliasing
+FINER = 2
 MOST_SLICES = 4096
 
 
@@ -211,7 +212,26 @@ def specimen(
     return Specimen(numbers, positions, sigma, inside)
 
 
-def potential(
+@dataclass(frozen=True)
+class Slices:
+    """What the wave meets in a box: transmission functions and free space after each.
+
+    Attributes
+    ----------
+    lead : float
+        Free space before the first slice, Å.
+    transmission : (n, nx, ny) complex array
+        exp(i sigma V) within the band of the grid.
+    thickness : float
+        Å after each slice.
+    """
+
+    lead: float
+    transmission: NDArray[np.complex64]
+    thickness: float
+
+
+def slices(
     module: Any,
     numbers: NDArray[np.int64],
     positions: NDArray[np.float64],
@@ -219,8 +239,12 @@ def potential(
     gpts: tuple[int, int],
     beam: Beam,
     entrance: float,
-) -> Any:
-    """Return abTEM's potential of atoms in a box, slices only where there are atoms.
+) -> Slices:
+    """Return the slices of atoms in a box, only where there are atoms.
+
+    Heavy atoms turn the phase by radians within a tenth of an Å. exp(i sigma V) is therefore
+    taken on a grid `FINER` times finer and then limited to the band of the wave; taken on the
+    wave's own grid it depends on where atoms lie between points (20 % of HAADF for lead).
 
     Parameters
     ----------
@@ -236,30 +260,56 @@ def potential(
     entrance : float
         z where the wave starts, Å, at or above the first atom.
     """
+    from abtem.antialias import antialias_aperture
     from ase import Atoms
+    from scipy import fft
 
     dz = beam.slice_thickness
     depth = positions[:, 2] - entrance
     # vacuum before the first atom is one step; vacuum after the last changes no intensity
     empty = max(0, math.floor(depth.min() / dz))
     count = max(1, math.floor(depth.max() / dz) - empty + 1)
-    slices = ((empty * dz,) if empty else ()) + (dz,) * count
-    height = float(sum(slices))
-    moved = np.column_stack([positions[:, :2], np.clip(depth, 1e-6, height - 1e-6)])
-    atoms = Atoms(numbers, positions=moved, cell=(*size, height), pbc=True)
-    return module.Potential(
-        atoms,
-        gpts=gpts,
-        slice_thickness=slices,
-        parametrization=beam.potential,
-        projection="infinite",
-    )
+    height = count * dz
+    moved = np.column_stack([positions[:, :2], np.clip(depth - empty * dz, 1e-6, height - 1e-6)])
+    fine = (FINER * gpts[0], FINER * gpts[1])
+    built = module.Potential(
+        Atoms(numbers, positions=moved, cell=(*size, height), pbc=True),
+        gpts=fine, slice_thickness=dz, parametrization=beam.potential, projection="infinite",
+    )  # fmt: skip
+    sampling = (size[0] / gpts[0], size[1] / gpts[1])
+    band = antialias_aperture(gpts, sampling, np)
+    kept = np.ix_(*[np.rint(fft.fftfreq(n, 1 / n)).astype(int) % (FINER * n) for n in gpts])
+    transmission = np.empty((count, *gpts), dtype=np.complex64)
+    for k, one in enumerate(built.generate_slices()):
+        exact = np.asarray(one.transmission_function(beam.energy).array).reshape(fine)
+        transmission[k] = fft.ifft2(fft.fft2(exact)[kept] * band) / FINER**2
+    return Slices(empty * dz, transmission, dz)
+
+
+def through(waves: Any, met: Slices | None, steps: dict[float, Any]) -> Any:
+    """Return the exit wave; ``steps`` keeps propagators (and their plans) by thickness."""
+    from abtem.multislice import FresnelPropagator
+
+    if met is None:
+        return waves
+    lengths = ([met.lead] if met.lead else []) + [met.thickness]
+    for length in lengths:
+        steps.setdefault(length, FresnelPropagator())
+    if met.lead:
+        waves = steps[met.lead].propagate(waves, thickness=met.lead, in_place=True)
+    for plane in met.transmission:
+        waves.array[...] *= plane
+        waves = steps[met.thickness].propagate(waves, thickness=met.thickness, in_place=True)
+    return waves
 
 
 def phonon_note(beam: Beam, seen: Specimen) -> str:
     """Return in words how thermal motion was treated."""
     if beam.phonons == 0:
-        return "atoms at rest: no thermal diffuse scattering, HAADF too weak in thick columns"
+        return (
+            "atoms at rest: no thermal diffuse scattering; HAADF of columns of heavy atoms is off "
+            "by 30 % on the default grid, positions are not"
+        )
     rms = float(np.sqrt(np.mean(seen.sigma[: seen.particle] ** 2)))
     if beam.phonons < 4:
         return (

@@ -122,6 +122,12 @@ def simulate_stem(
     MissingExtraError
         abTEM is not installed.
 
+    Notes
+    -----
+    With thermal displacements the default grid gives HAADF within 2 % (ten Pb and S atoms in a
+    column) to 8 % (three) of one 2.5 times finer; atoms at rest need a sampling of 0.045 Å. The
+    reach of 5 Å costs 3 %, the disk of bright field is drawn on steps of wavelength over window.
+
     References
     ----------
     Kirkland, Advanced Computing in Electron Microscopy, Springer (2020).
@@ -192,8 +198,9 @@ class _Scan:
             5.0, 4.5 + setup.convergence * 1e-3 * (0.6 * thickness + abs(setup.defocus))
         )
         angles = [setup.idpc if n == "idpc" else getattr(setup, n)[1] for n in names]
-        self.largest = max([*angles, 2 * setup.convergence])
-        wanted = setup.grid(self.largest)
+        self.largest = max([*angles, setup.convergence])
+        # a part of the probe on one side is scattered across to the edge of the detector
+        wanted = setup.grid(self.largest + setup.convergence)
         self.per_tile = [max(1, round(TILE / s)) for s in self.step]
         edge = max(n * s for n, s in zip(self.per_tile, self.step, strict=True)) + 2 * self.reach
         self.gpts = fft.next_fast_len(math.ceil(edge / wanted))
@@ -250,61 +257,61 @@ class _Scan:
         inside = ((at[:, :2] >= 0) & (at[:, :2] < self.window)).all(axis=1)
         if not inside.any():
             return {k: np.full((rows, columns), v) for k, v in self.empty.items()}
-        potential = multislice.potential(
+        met = multislice.slices(
             self.module, self.specimen.numbers[inside], at[inside],
             (self.window, self.window), (self.gpts, self.gpts), self.setup, self.entrance,
         )  # fmt: skip
-        return self._probes(potential, tuple(first - middle + self.window / 2), (columns, rows))
+        return self._probes(met, tuple(first - middle + self.window / 2), (columns, rows))
 
     def _probes(
-        self, potential: Any, start: tuple[float, ...], count: tuple[int, int]
+        self, met: multislice.Slices | None, start: tuple[float, ...], count: tuple[int, int]
     ) -> dict[str, Any]:
-        """Return what probes on a grid of positions give; without a potential, in vacuum."""
+        """Return what probes on a grid of positions give, (rows, columns); None is vacuum."""
         module, setup = self.module, self.setup
         probe = module.Probe(
             energy=setup.energy, semiangle_cutoff=setup.convergence, gpts=(self.gpts, self.gpts),
             extent=(self.window, self.window), Cs=setup.cs, defocus=setup.defocus,
         )  # fmt: skip
-        end = [s + n * step for s, n, step in zip(start, count, self.step, strict=True)]
-        scan = module.GridScan(start=tuple(start), end=tuple(end), gpts=count, endpoint=False)
-        found = [
+        detectors = [
             module.PixelatedDetector(max_angle=min(self._held(), 1.02 * setup.idpc))
             if name == "idpc"
             else module.AnnularDetector(*getattr(setup, name))
             for name in self.names
         ]
-        if potential is None:
-            waves = probe.build(scan=scan, lazy=False)
-            measured = [d.detect(waves) for d in found]
-        else:
-            measured = probe.scan(potential, scan=scan, detectors=found, lazy=False, max_batch=16)
-            measured = measured if isinstance(measured, list | tuple) else [measured]
-        result: dict[str, Any] = {}
-        for name, item in zip(self.names, measured, strict=True):
-            if name == "idpc":
-                result.update(self._moments(item, count))
-            else:
-                values = np.asarray(item.array, dtype=float).reshape(count)
-                result[name] = values.T
-        return result
+        steps: dict[float, Any] = {}
+        rows = []
+        # row by row: the waves of one row stay in a processor's cache
+        for r in range(count[1]):
+            low = (start[0], start[1] + r * self.step[1])
+            high = (start[0] + count[0] * self.step[0], low[1] + self.step[1])
+            scan = module.GridScan(start=low, end=high, gpts=(count[0], 1), endpoint=False)
+            waves = multislice.through(probe.build(scan=scan, lazy=False), met, steps)
+            row: dict[str, Any] = {}
+            for name, detector in zip(self.names, detectors, strict=True):
+                found = detector.detect(waves)
+                if name == "idpc":
+                    row.update(self._moments(found, count[0]))
+                else:
+                    row[name] = np.asarray(found.array, dtype=float).reshape(count[0])
+            rows.append(row)
+        return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
     def _held(self) -> float:
         """Return the largest angle that the grid holds, mrad."""
         return float(1e3 * self.setup.wavelength * multislice.BAND / (2 * self.sampling))
 
-    def _moments(self, patterns: Any, count: tuple[int, int]) -> dict[str, Any]:
+    def _moments(self, patterns: Any, count: int) -> dict[str, Any]:
         """Return sums of 1, kx, ky, k² over the patterns within the collection angle."""
         kx, ky = (np.asarray(k, dtype=float) for k in patterns.coordinates)
-        inside = np.hypot(kx[:, None], ky[None, :]) <= self.setup.idpc * 1e-3 / (
-            self.setup.wavelength
-        )
-        array = np.asarray(patterns.array, dtype=float).reshape(*count, kx.size, ky.size) * inside
-        along_x, along_y = array.sum(axis=3), array.sum(axis=2)
+        top = self.setup.idpc * 1e-3 / self.setup.wavelength
+        inside = np.hypot(kx[:, None], ky[None, :]) <= top
+        array = np.asarray(patterns.array, dtype=float).reshape(count, kx.size, ky.size) * inside
+        along_x, along_y = array.sum(axis=2), array.sum(axis=1)
         return {
-            "total": along_x.sum(axis=2).T,
-            "x": (along_x @ kx).T,
-            "y": (along_y @ ky).T,
-            "square": (along_x @ kx**2 + along_y @ ky**2).T,
+            "total": along_x.sum(axis=1),
+            "x": along_x @ kx,
+            "y": along_y @ ky,
+            "square": along_x @ kx**2 + along_y @ ky**2,
         }
 
     def finished(
