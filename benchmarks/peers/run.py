@@ -26,6 +26,7 @@ COMPARISONS: dict[str, tuple[list[str], list[list[str]]]] = {
     "decay": (["iminuit", "lmfit"], [["time_decay_iminuit.py"]]),
     "ta": (["pyglotaran==0.7.5"], [["time_ta_pyglotaran.py"]]),
     "light": (["lmfit"], [["bench_light_lmfit.py"]]),
+    "segmentation": (["scikit-image"], [["segmentation_skimage.py"]]),
 }
 
 

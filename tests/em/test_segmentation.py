@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 from scipy import ndimage
 
+from heterodot.cli.segment import segment as command
 from heterodot.errors import InputError, NotFoundError
 from heterodot.probes.segmentation import (
     binomial,
@@ -327,3 +331,47 @@ def test_bad_images() -> None:
         segment(good, 1.0, polarity="gray")
     with pytest.raises(NotFoundError, match="noise"):
         segment(np.random.default_rng(1).normal(size=(300, 300)), 1.0)
+
+
+def test_review_on_the_command_line(tmp_path: Path) -> None:
+    truth = field("cube", shape=(400, 420), count=14, overlap=-0.1, seed=4)
+    gray, bar = screenshot(truth)
+    image, verdict = tmp_path / "shot.png", tmp_path / "review.json"
+    Image.fromarray(gray).save(image)
+    words = [str(image), "--pixel-size", "0.25 nm", "--json", "--quiet"]
+    figure = tmp_path / "sizes.png"
+    first = CliRunner().invoke(
+        command, [*words, "--review", str(verdict), "--histogram", str(figure)]
+    )
+    assert first.exit_code == 0, first.output
+    document = json.loads(first.stdout)
+    assert document["counted"] == 14  # the bar and its label are none
+    assert any("left out" in w for w in document["warnings"])
+    assert document["counting_error"] == pytest.approx(14**0.5)
+    assert figure.stat().st_size > 5000
+    edited = json.loads(verdict.read_text(encoding="utf-8"))
+    for row in edited["particles"][:2]:
+        row["decision"] = "reject"
+    verdict.write_text(json.dumps(edited), encoding="utf-8")
+    again = CliRunner().invoke(command, [*words, "--review", str(verdict)])
+    assert isinstance(again.exception, InputError)
+    assert "already" in str(again.exception)
+    assert json.loads(verdict.read_text(encoding="utf-8")) == edited
+    applied = json.loads(CliRunner().invoke(command, [*words, "--reviewed", str(verdict)]).stdout)
+    assert applied["counted"] == 12
+    assert applied["taken_out_by_review"] == 2
+    verdict.write_text("{", encoding="utf-8")
+    broken = CliRunner().invoke(command, [*words, "--reviewed", str(verdict)])
+    assert "not JSON" in str(broken.exception)
+    box = f"{bar[2]}:{bar[3]},{bar[0]}:{bar[1]}"
+    out = CliRunner().invoke(command, [*words, "--exclude", box, "--crop", "0:420,0:360"])
+    assert json.loads(out.stdout)["counted"] <= 14
+    off = CliRunner().invoke(command, [*words, "--exclude", "0:9999,0:10"])
+    assert "leaves the image" in str(off.exception)
+
+
+def test_published_count_of_isolated_cubes() -> None:
+    # Imran et al.: 80 of 1300 counted, called 6 percent
+    found = binomial(80, 1300)
+    assert found.value == pytest.approx(0.06154, abs=1e-5)
+    assert found.error == pytest.approx((0.06154 * 0.93846 / 1300) ** 0.5, rel=0.01)

@@ -16,6 +16,7 @@ from heterodot.probes.edx.composition import Composition, composition, masses, p
 from heterodot.units import Value
 
 NO_ERRORS = "the table states no errors: taken from the misfit"
+FOREIGN = 0.05  # of the atoms may be of elements that no phase has before it is no explanation
 TYPICAL = 0.05  # relative error of EDX percentages where none is stated, for the verdict only
 
 
@@ -45,7 +46,7 @@ class PhaseMixture:
     shares : tuple of PhaseShare
     elements : tuple of str
     observed, expected : (n,) arrays
-        Atomic percent found and of the mixture.
+        Atomic percent found and of the mixture, of the elements that the phases have.
     chi2 : float or None
         Weighted sum of squared residuals; None where the table states no errors.
     freedom : int
@@ -116,7 +117,8 @@ def mixture(found: Composition, formulas: Sequence[str]) -> PhaseMixture:
 
     Notes
     -----
-    Amounts are not negative; the sum of all atoms is that of the composition. Without errors the
+    Elements that no phase has are left out and said; with more than 5 % of the atoms the phases count
+    as no explanation. Amounts are not negative; the sum of all atoms is that of the composition. Without errors the
     residuals are weighted alike, and the errors of the shares come from the misfit. With stated
     errors they grow by the root of the reduced chi-square where it exceeds one.
 
@@ -158,6 +160,8 @@ def mixture(found: Composition, formulas: Sequence[str]) -> PhaseMixture:
         if k not in active:
             warnings.append(f"{formula} would come out negative: there is none of it")
     probability, explained = _verdict(chi2, freedom, covariance is not None, rest, x)
+    if explained and 1 - sum(_inside(found, elements)) > FOREIGN:
+        explained = False
     shares = _shares(formulas, n, full, table, elements, covariance is None, active)
     mixed = PhaseMixture(
         shares, elements, 100 * x, 100 * expected, chi2 if covariance is not None else None,
@@ -165,6 +169,10 @@ def mixture(found: Composition, formulas: Sequence[str]) -> PhaseMixture:
     )  # fmt: skip
     warnings += _misfit(mixed) + _swapped(found, formulas, mixed)
     return PhaseMixture(**{**vars(mixed), "warnings": tuple(warnings)})
+
+
+def _inside(found: Composition, elements: Sequence[str]) -> list[float]:
+    return [float(x) for e, x in zip(found.elements, found.fractions, strict=True) if e in elements]
 
 
 def _tables(
@@ -185,16 +193,27 @@ def _tables(
         raise InputError("none of the phases' elements was measured", place="phases")
     if lacking:
         warnings.append(f"{', '.join(lacking)} was not measured and is left out of the phases")
-    foreign = [e for e, i in zip(elements, inside, strict=True) if not i]
-    if foreign:
-        warnings.append(f"{', '.join(foreign)} is in none of the phases")
-    table = np.array([[c.get(e, 0.0) for c in counts] for e in elements])
+    names = tuple(e for e, i in zip(elements, inside, strict=True) if i)
+    table = np.array([[c.get(e, 0.0) for c in counts] for e in names])
     if np.linalg.matrix_rank(table) < len(formulas):
         raise InputError(
             "the elements do not tell these phases apart", place="phases",
             remedy="give fewer, or measure another element",
         )  # fmt: skip
-    return elements, found.fractions, found.covariance, table, warnings
+    part = found.fractions[inside]
+    total = float(part.sum())
+    if total <= 0:
+        raise InputError("the phases' elements were found at 0 %", place="phases")
+    for e, i, x in zip(elements, inside, found.fractions, strict=True):
+        if not i and x > 0:
+            warnings.append(
+                f"{e} ({100 * x:.1f} atomic percent) is in none of the phases and left out"
+            )
+    jacobian = (np.eye(len(part)) - (part / total)[:, None]) / total
+    covariance = None
+    if found.covariance is not None:
+        covariance = jacobian @ found.covariance[np.ix_(inside, inside)] @ jacobian.T
+    return names, part / total, covariance, table, warnings
 
 
 def _solved(
@@ -272,6 +291,8 @@ def _misfit(found: PhaseMixture) -> list[str]:
     """Return a warning naming the elements that the phases do not explain."""
     if found.explained is not False:
         return []
+    if found.probability is not None and found.probability > 0.01:
+        return ["the phases lack elements that are there"]
     rest = found.observed - found.expected
     worst = np.argsort(-np.abs(rest))[:2]
     said = " and ".join(f"{found.elements[k]} by {rest[k]:+.1f}" for k in worst)
