@@ -9,6 +9,7 @@ all agree within the window's resolution (0.9 over its width), are not told apar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,17 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
 from heterodot.probes.em.bragg import Spectrum, beside, bragg, spectrum
-from heterodot.probes.em.spots import Region, Spot, axes_of, broad, cut, find_spots, pixels
+from heterodot.probes.em.spots import (
+    Region,
+    Spot,
+    axes_of,
+    broad,
+    cut,
+    find_spots,
+    gathered,
+    pixels,
+    widths,
+)
 
 Array = NDArray[np.float64]
 STANDS_OUT = 5.5  # of a spot over the median noise: one false spot in about 1e9 looks
@@ -333,9 +344,18 @@ def _piece(
     soft = np.clip(2 * inner - 1, 0, None)
     weights = np.clip(_upsampled(soft / max(float(soft.max()), 1e-30), grid, axes), 0, 1)
     try:
-        return part, weights, find_spots(image, weights=weights, limit=30, longest=longest)
+        return part, weights, _spots(image, weights, axes, longest)
     except (NotFoundError, InputError):
         return None
+
+
+def _spots(
+    image: Measurement, weights: Array, axes: tuple[Array, Array], longest: float
+) -> list[Spot]:
+    """Return the spots of a weighted part, split ones gathered."""
+    spots = find_spots(image, weights=weights, limit=60, longest=longest)
+    dy, dx = (float(a[1] - a[0]) for a in axes)
+    return gathered(spots, min(0.035, 5 * max(widths(weights, dy, dx))))[:30]
 
 
 def _merged(
@@ -422,6 +442,34 @@ def _between(grid: Array, axis: Array) -> NDArray[np.float32]:
     return matrix
 
 
+def joined(image: Measurement, grains: Sequence[Grain], longest: float = 8.0) -> Grain | None:
+    """Return several grains of one lattice as one, None where no spots are left.
+
+    Parameters
+    ----------
+    image : Measurement
+    grains : sequence of Grain
+        The first gives its number.
+    """
+    from scipy import ndimage
+
+    y, x = axes_of(image)
+    dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
+    mask = np.any([g.mask for g in grains], axis=0)
+    # seams between the parts are closed, edges fall off over the same length as those of a part
+    mask = ndimage.binary_closing(mask, iterations=max(1, round(3 / dx)))
+    soft = ndimage.gaussian_filter(mask.astype(np.float32), (5 / dy, 5 / dx), truncate=2.5)
+    weights = np.clip(2 * soft.astype(float) - 1, 0, None)
+    weights /= max(float(weights.max()), 1e-30)
+    try:
+        spots = _spots(image, weights, (y, x), longest)
+    except (NotFoundError, InputError):
+        return None
+    rows, columns = np.nonzero(mask)
+    center = (float(x[columns].mean()), float(y[rows].mean()))
+    return Grain(grains[0].number, mask, weights, tuple(spots), center, float(mask.sum()) * dy * dx)
+
+
 def from_regions(image: Measurement, regions: list[Region], longest: float = 8.0) -> list[Grain]:
     """Return grains of regions (x0, x1, y0, y1 in Å) that the user gives.
 
@@ -445,7 +493,7 @@ def from_regions(image: Measurement, regions: list[Region], longest: float = 8.0
             bell[part] = np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 6)) ** 2)
             bells.append(bell)
         weights = np.outer(*bells)
-        spots = find_spots(image, weights=weights, limit=30, longest=longest)
+        spots = _spots(image, weights, (y, x), longest)
         area = (x1 - x0) * (y1 - y0)
         center = ((x0 + x1) / 2, (y0 + y1) / 2)
         grains.append(Grain(k, np.outer(*inside), weights, tuple(spots), center, area))

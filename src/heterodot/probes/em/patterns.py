@@ -30,7 +30,7 @@ Indices = tuple[int, int, int]
 LOCAL = 0.003  # relative displacement of a spot by strain and uneven drift
 STRAY = 0.1  # share of spots that belong to nothing offered
 G_TOP = 0.85  # 1/Å: beyond it reflections are too dense to prove anything
-ABSENT = 0.2  # share of strong low reflections that may be missing
+ABSENT = 0.15  # share of strong low reflections that may be missing
 FARTHEST = 3.5  # standard deviations of scale and distortion
 TOLD_APART = 3.0  # difference in evidence (natural logarithm, 20 to 1)
 
@@ -392,7 +392,7 @@ def _refined(
     share = strength / (strength.sum() / 2)  # one of each Friedel pair
     density = share[nearest] / (2 * math.pi * seen.tight**2) * np.exp(-0.5 * (distance / seen.tight) ** 2)  # fmt: skip
     gains = np.log((1 - STRAY) * density * seen.area + STRAY)
-    weight = np.minimum(1.0, np.sqrt(seen.amplitude / 0.1))
+    weight = np.minimum(1.0, seen.amplitude / 0.1)
     parameters, covariance = fit
     prior = _prior(seen.scale_error, seen.distortion)
     if (np.abs(parameters[1:]) > FARTHEST * prior[1:]).any():
@@ -400,7 +400,10 @@ def _refined(
     penalty = 0.5 * float((parameters**2 / prior**2)[1:].sum())
     # trials: zone axes and turns that were open
     trials = math.log(200.0 * math.pi / max(math.sqrt(covariance[0, 0]), 1e-3))
-    absent, missed = _absent(flat, strength, nearest[hit], seen.at[hit], seen.amplitude[hit])
+    absent, missed = _absent(
+        flat, strength, nearest[hit], seen.at[hit], seen.amplitude[hit], seen.thickness,
+        float(seen.amplitude.min()),
+    )  # fmt: skip
     root = np.sqrt(seen.amplitude)
     c, s = math.cos(turn), math.sin(turn)
     ratio = 1 / (1 + parameters[1])
@@ -481,26 +484,57 @@ def fit_warp(
 
 
 def _absent(
-    flat: Array, strength: Array, matched: NDArray[np.int64], at: Array, amplitude: Array
+    flat: Array,
+    strength: Array,
+    matched: NDArray[np.int64],
+    at: Array,
+    amplitude: Array,
+    thickness: float,
+    weakest: float,
 ) -> tuple[float, float]:
-    """Return the share of low reflections that should stand out and were not found, and a cost.
+    """Return the share of low reflections that should stand out and do not, and a cost.
 
-    What should stand out: kinematic amplitude three times above the weakest spot that was found.
+    What should stand out: kinematic amplitude three times above ``weakest``, the least spot found,
+    under the tilt (up to 4.5 degrees, at a cost) that excuses most. A spot weaker than a quarter of
+    what is expected counts as missing: it leaks in from a neighbor.
     """
     q = np.linalg.norm(flat, axis=1)
     top = max(0.7 * float(np.linalg.norm(at, axis=1).max()), float(q.min()) * 1.2)
     half = (flat[:, 0] > 1e-9) | ((np.abs(flat[:, 0]) <= 1e-9) & (flat[:, 1] > 0))
-    taken = np.zeros(len(flat), dtype=bool)
-    for j in matched:
-        taken |= np.linalg.norm(flat - flat[j], axis=1) < 1e-6
-        taken |= np.linalg.norm(flat + flat[j], axis=1) < 1e-6
-    limit = 0.3 * max(float(strength[taken].max(initial=0.0)), float(np.median(strength)))
-    expected = half & (q <= top) & (strength >= limit)
-    weight = strength * expected
-    share = float(weight[~taken].sum() / max(float(weight.sum()), 1e-30))
-    rate = float(np.median(amplitude / strength[matched]))
-    visible = expected & ~taken & (rate * strength > 3 * float(amplitude.min()))
-    return share, 3.0 * min(int(visible.sum()), 5)
+    found = np.zeros(len(flat))
+    for j, a in zip(matched, amplitude, strict=True):
+        same = np.linalg.norm(flat - flat[j], axis=1) < 1e-6
+        same |= np.linalg.norm(flat + flat[j], axis=1) < 1e-6
+        found[same] = np.maximum(found[same], a)
+    # (tilt, reflection): how much of its length along the beam the plane of the transform cuts
+    depth = np.outer(np.sin(TILTS[:, 0]), q) * np.abs(
+        np.sin(np.subtract.outer(TILTS[:, 1], np.arctan2(flat[:, 1], flat[:, 0])))
+    )
+    cut = np.exp(-0.5 * (depth * max(thickness, 10.0) / 0.45) ** 2) + 0.03
+    expected = strength * cut
+    # what the lens and the probe damp is far out: low reflections set the scale for low ones
+    near = np.linalg.norm(at, axis=1) <= top
+    use = near if near.sum() > 1 else np.ones(len(at), dtype=bool)
+    ratio = amplitude[use] / np.maximum(expected[:, matched[use]], 1e-9)
+    rate = np.exp(np.median(np.log(np.maximum(ratio, 1e-9)), axis=1))[:, None]
+    limit = 0.3 * np.maximum((strength * (found > 0)).max(), np.median(strength))
+    low = half & (q <= top) & (strength >= limit)
+    there = found > rate * expected / 4
+    clear = low & (rate * expected > 3 * weakest)
+    visible = clear & ~there
+    # a tilt is no excuse where it would have put out spots that are seen
+    dim = ((cut[:, matched] < 0.15) & (amplitude > 2 * weakest)).sum(axis=1)
+    missed = 3.0 * np.minimum(visible.sum(axis=1), 5) + 0.5 * (np.degrees(TILTS[:, 0]) / 2) ** 2
+    missed = missed + 1.5 * dim
+    best = int(np.argmin(missed))
+    weight = expected[best] * (clear[best] | (low & there[best]))
+    share = float(weight[~there[best]].sum() / max(float(weight.sum()), 1e-30))
+    return share, float(missed[best])
+
+
+TILTS = np.radians(
+    [[0.0, 0.0], *([t, a] for t in (1.5, 3.0, 4.5) for a in range(0, 180, 15))]
+)  # magnitude and direction of the axis
 
 
 def _tilt_error(at: Array, thickness: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import numpy as np
 
 from heterodot.errors import InputError, NotFoundError
 from heterodot.measurement import Measurement
-from heterodot.probes.em.grains import Grain, find_grains, from_regions
-from heterodot.probes.em.orientation import consistent
+from heterodot.probes.em.grains import Grain, find_grains, from_regions, joined
+from heterodot.probes.em.orientation import HALF_TURN, consistent, misorientation
 from heterodot.probes.em.patterns import G_TOP, TOLD_APART, Indexing, index, reflections
-from heterodot.probes.em.spots import Region
+from heterodot.probes.em.spots import Region, Spot
 from heterodot.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -120,16 +121,96 @@ def read_domains(
         found.append(_answers(grain, crystals, keep, options))
     found = consistent(found, scale_error=scale_error)
     cleaned = _without_alien(grains, found)
-    if any(len(a.spots) != len(b.spots) for a, b in zip(grains, cleaned, strict=True)):
-        for k, (before, after) in enumerate(zip(grains, cleaned, strict=True)):
-            if len(after.spots) != len(before.spots):
-                found[k] = _answers(after, crystals, keep, options)
-        found = consistent(found, scale_error=scale_error)
+    for k, (before, after) in enumerate(zip(grains, cleaned, strict=True)):
+        if len(after.spots) != len(before.spots):
+            found[k] = _answers(after, crystals, keep, options)
+    found = consistent(found, scale_error=scale_error)
+    if not regions:
+        cleaned, found = _one_each(image, cleaned, found, crystals, keep, options)
     progress("comparing with phases", 1.0)
     return [
         Reading(grain, tuple(answers), () if answers else _fringes(grain, crystals, scale_error))
         for grain, answers in zip(cleaned, found, strict=True)
     ]
+
+
+def _one_each(
+    image: Measurement,
+    grains: list[Grain],
+    found: list[list[Indexing]],
+    crystals: Sequence[Crystal],
+    keep: int,
+    options: dict[str, Any],
+) -> tuple[list[Grain], list[list[Indexing]]]:
+    """Return grains with touching parts of one crystal joined.
+
+    A tilted crystal of uneven thickness shows other spots here and there and comes in parts. Parts
+    that are indexed alike within 3 degrees are one; so is one that is not indexed with a neighbor
+    whose lattice explains it.
+    """
+    parts = list(zip(grains, found, strict=True))
+    again = True
+    while again:
+        again = False
+        for i, j in itertools.combinations(range(len(parts)), 2):
+            (one, first), (two, second) = parts[i], parts[j]
+            if not _touching(one, two) or not _one_crystal(one, first, two, second):
+                continue
+            whole = joined(image, (one, two))
+            if whole is None:
+                continue
+            answers = _answers(whole, crystals, keep, options)
+            if answers and answers[0].there:
+                parts[i] = (whole, answers)
+                del parts[j]
+                again = True
+                break
+    if len(parts) == len(grains):
+        return grains, found
+    parts.sort(key=lambda part: -part[0].area)
+    numbered = [dataclasses.replace(g, number=k) for k, (g, _) in enumerate(parts, start=1)]
+    answers_ = consistent([a for _, a in parts], scale_error=options["scale_error"])
+    return numbered, answers_
+
+
+def _touching(one: Grain, two: Grain) -> bool:
+    from scipy import ndimage
+
+    step = max(1, min(one.mask.shape) // 200)
+    near = ndimage.binary_dilation(one.mask[::step, ::step], iterations=10)
+    return bool((near & two.mask[::step, ::step]).any())
+
+
+def _one_crystal(
+    one: Grain, first: Sequence[Indexing], two: Grain, second: Sequence[Indexing]
+) -> bool:
+    """Return whether two grains show one crystal in one orientation."""
+    a = first[0] if first and first[0].there else None
+    b = second[0] if second and second[0].there else None
+    if a is not None and b is not None:
+        rivals = [
+            r for own in (first, second) for r in own
+            if r.crystal.name != own[0].crystal.name
+            and own[0].evidence - r.evidence < 2 * TOLD_APART
+        ]  # fmt: skip
+        if a.crystal.name != b.crystal.name or rivals:
+            return False
+        return min(
+            misorientation(a.orientation.T @ h @ b.orientation, np.eye(3), a.crystal, b.crystal)
+            for h in (np.eye(3), HALF_TURN)
+        ) < 3.0  # fmt: skip
+    if a is None and b is None:
+        return False
+    known, other = (a, two) if a is not None else (b, one)
+    assert known is not None
+    hkl, strength = reflections(known.crystal, G_TOP)
+    at = (hkl @ known.crystal.reciprocal @ known.orientation.T)[hkl @ np.array(known.zone) == 0]
+    at = at[strength[hkl @ np.array(known.zone) == 0] > 0.05][:, :2] / known.spacing_ratio.value
+    seen = np.array([[s.gx, s.gy] for s in other.spots])
+    root = np.sqrt([s.amplitude for s in other.spots])
+    away = np.linalg.norm(seen[:, None] - at[None], axis=2).min(axis=1)
+    fits = away < 0.012 + 2 * np.array([s.error for s in other.spots])
+    return len(other.spots) > 3 and bool(root[fits].sum() > 0.6 * root.sum())
 
 
 def _answers(
@@ -142,26 +223,42 @@ def _answers(
 
 
 def _without_alien(grains: Sequence[Grain], found: Sequence[Sequence[Indexing]]) -> list[Grain]:
-    """Return grains without the spots that the best answers of others alone explain."""
+    """Return grains without the spots that leak in from a neighbor.
+
+    Those are spots that a neighbor's best answer explains, and the grain's own does not or shows it
+    at less than a twelfth of the neighbor's strength.
+    """
     cleaned = []
     for k, (grain, answers) in enumerate(zip(grains, found, strict=True)):
         own = set(answers[0].matched) if answers else set()
         spots = []
         for n, spot in enumerate(grain.spots):
-            alien = any(
-                bool(
-                    (np.linalg.norm(other[0].seen - [s * spot.gx, s * spot.gy], axis=1)
-                    < 3 * np.hypot(other[0].sigma, spot.error)).any()
-                )
-                for m, other in enumerate(found)
-                if m != k and other and other[0].there
-                for s in (1.0, -1.0)
-            )  # fmt: skip
-            if n in own or not alien:
+            there = max(
+                (
+                    _strength(spot, grains[m], other[0])
+                    for m, other in enumerate(found)
+                    if m != k and other and other[0].there
+                ),
+                default=0.0,
+            )
+            if there == 0 or (n in own and spot.amplitude > 0.08 * there):
                 spots.append(spot)
         few = len(spots) < 2
         cleaned.append(grain if few else dataclasses.replace(grain, spots=tuple(spots)))
     return cleaned
+
+
+def _strength(spot: Spot, grain: Grain, answer: Indexing) -> float:
+    """Return the amplitude of the spot of an indexed grain that lies where this one does, or 0."""
+    at = np.array([spot.gx, spot.gy])
+    limit = 3 * np.hypot(answer.sigma, spot.error)
+    near = np.minimum(
+        np.linalg.norm(answer.seen - at, axis=1), np.linalg.norm(answer.seen + at, axis=1)
+    )
+    return max(
+        (grain.spots[answer.matched[i]].amplitude for i in np.flatnonzero(near < limit)),
+        default=0.0,
+    )
 
 
 def _fringes(
@@ -184,36 +281,48 @@ def _fringes(
 def domain_pair(readings: Sequence[Reading], a: Crystal, b: Crystal) -> tuple[Reading, Reading]:
     """Return the two domains, one of each phase, that touch and are surest.
 
+    A domain whose phase is not told apart from this one counts where both phases are known to be
+    there; the answers of what is returned are those of its phase alone.
+
     Raises
     ------
     NotFoundError
-        One of the phases is not there, or no two of them touch.
+        One of the phases is not there.
     """
-    from scipy import ndimage
-
     sides = []
     for crystal in (a, b):
-        own = [r for r in readings if r.best is not None and r.best.crystal.name == crystal.name]
-        if not own:
+        own = [_as_phase(r, crystal) for r in readings]
+        known = [r for r in own if r is not None]
+        if not known:
             raise NotFoundError(
                 f"no domain of {crystal.name} is seen", place="image",
                 remedy="give its region, other phases, or another zone axis",
             )  # fmt: skip
-        sides.append(own)
+        sides.append(known)
     best: tuple[float, Reading, Reading] | None = None
     for one in sides[0]:
-        shape = one.grain.mask.shape
-        step = max(1, min(shape) // 200)
-        near = ndimage.binary_dilation(one.grain.mask[::step, ::step], iterations=200 // 20)
         for two in sides[1]:
-            touch = bool((near & two.grain.mask[::step, ::step]).any())
-            assert one.best is not None
-            assert two.best is not None
-            value = one.best.evidence + two.best.evidence + (1e6 if touch else 0.0)
+            if one.grain.number == two.grain.number:
+                continue
+            touch = _touching(one.grain, two.grain)
+            value = one.answers[0].evidence + two.answers[0].evidence + (1e6 if touch else 0.0)
             if best is None or value > best[0]:
                 best = (value, one, two)
-    assert best is not None
+    if best is None:
+        raise NotFoundError(
+            f"{a.name} and {b.name} are not seen side by side", place="image",
+            remedy="give the region of each, or another zone axis",
+        )  # fmt: skip
     return best[1], best[2]
+
+
+def _as_phase(reading: Reading, crystal: Crystal) -> Reading | None:
+    """Return a domain with the answers of one phase, None where another one is surely there."""
+    best = reading.best
+    own = tuple(a for a in reading.answers if a.crystal.name == crystal.name and a.there)
+    if best is None or not own or best.evidence - own[0].evidence > 2 * TOLD_APART:
+        return None
+    return dataclasses.replace(reading, answers=own)
 
 
 def not_there(readings: Sequence[Reading], crystals: Sequence[Crystal]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,6 +262,46 @@ def find_spots(
             )
         )
     return spots
+
+
+def gathered(spots: Sequence[Spot], reach: float) -> list[Spot]:
+    """Return spots with those closer than ``reach`` (1/Å) taken for parts of one.
+
+    A crystal of uneven thickness (a cube along its edge, a truncated octahedron) that is tilted
+    splits each spot about its true place. The middle, weighted by amplitude, is kept with an error
+    of a quarter of the distance.
+    """
+    left = sorted(spots, key=lambda s: -s.amplitude)
+    found = []
+    while left:
+        first = left.pop(0)
+        parts = [(first, 1.0)]
+        rest = []
+        for other in left:
+            signs = [
+                t for t in (1.0, -1.0)
+                if math.hypot(first.gx - t * other.gx, first.gy - t * other.gy) < reach
+            ]  # fmt: skip
+            if signs:
+                parts.append((other, signs[0]))
+            else:
+                rest.append(other)
+        left = rest
+        weight = np.array([s.amplitude for s, _ in parts])
+        at = np.array([[t * s.gx, t * s.gy] for s, t in parts])
+        middle = np.average(at, axis=0, weights=weight)
+        # parts far weaker than the first move it little and say little about its error
+        spread = float(np.sqrt(np.average(((at - middle) ** 2).sum(axis=1), weights=weight)))
+        found.append(
+            Spot(
+                float(middle[0]),
+                float(middle[1]),
+                math.hypot(first.error, spread / 2),
+                first.amplitude,
+                first.signal,
+            )
+        )
+    return found
 
 
 def diffractogram(
