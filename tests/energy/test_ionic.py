@@ -63,6 +63,100 @@ def test_forces_are_derivatives_to_1e_6(potential) -> None:
     np.testing.assert_allclose(torque, 0, atol=1e-8)
 
 
+@pytest.fixture(scope="module")
+def screened() -> IonicPotential:
+    return fit_potential(crystal("CsPbCl3"), crystal("PbS"), screening=8.4)
+
+
+def test_screened_forces_are_derivatives_to_1e_6(screened) -> None:
+    # spread out, so that pairs fall on the switch between 9 and 10 Å
+    positions, species, charges = body(4)
+    energy, forces = screened.evaluate(positions, species, charges)
+    slow = 0.0
+    for i in range(len(charges)):
+        for j in range(i):
+            r = float(np.linalg.norm(positions[i] - positions[j]))
+            q = (
+                charges[i]
+                * charges[j]
+                / screened.charges[species[i]]
+                / screened.charges[species[j]]
+            )
+            slow += float(screened.pair_energy(r, species[i], species[j]))
+            bare = screened.pair_energy(r, species[i], species[j], coulomb=True)
+            slow += q * float(bare - screened.pair_energy(r, species[i], species[j]))
+    assert energy == pytest.approx(slow, rel=1e-10)
+    h = 1e-4
+    for i in (3, 31, 58):
+        for k in range(3):
+            ends = []
+            for sign in (1, -1):
+                moved = positions.copy()
+                moved[i, k] += sign * h
+                ends.append(screened.evaluate(moved, species, charges)[0])
+            assert -(ends[0] - ends[1]) / (2 * h) == pytest.approx(forces[i, k], abs=1e-6)
+    r = np.linspace(2.5, 11, 3001)
+    slope = -np.gradient(screened.pair_energy(r, "Pb", "S", coulomb=True), r)
+    np.testing.assert_allclose(
+        slope[2:-2], screened.pair_force(r, "Pb", "S", coulomb=True)[2:-2], atol=2e-4
+    )
+
+
+def test_screened_limits(screened) -> None:
+    """Far apart two ions feel each other divided by the screening; at contact almost bare."""
+    bare = fit_potential(crystal("CsPbCl3"), crystal("PbS"))
+    far = np.array([30.0])
+    ratio = bare.pair_energy(far, "Pb", "S", coulomb=True) / screened.pair_energy(
+        far, "Pb", "S", coulomb=True
+    )
+    assert ratio[0] == pytest.approx(8.4, rel=1e-9)
+    near = np.array([0.01])
+    unit = screened.charge_scale**2 * 4 * coulomb_constant() / near
+    coulomb = screened.pair_energy(near, "Pb", "Pb", coulomb=True) - screened.pair_energy(
+        near, "Pb", "Pb"
+    )
+    assert coulomb[0] == pytest.approx(unit[0], rel=0.01)
+    with pytest.raises(InputError, match="screening"):
+        fit_potential(crystal("PbS"), screening=0.5)
+
+
+@pytest.mark.parametrize("name", ["CsPbCl3", "PbS"])
+def test_screened_crystals_rest_and_keep_their_stiffness(screened, name) -> None:
+    _, forces, stress = screened.bulk(crystal(name))
+    assert np.abs(stress * GPA).max() < 0.02
+    assert np.abs(forces).max() < 1e-6
+    assert IonicPotential.from_record(json.loads(json.dumps(screened.to_record()))) == screened
+    if name == "PbS":
+        quality = screened.quality["PbS"]
+        assert quality["elastic_c11_fitted"] == pytest.approx(quality["elastic_c11_given"], rel=0.1)
+    # a crystal is the limit of large bodies: forces on an ion deep inside a body vanish
+    atoms = crystal(name).atoms.repeat(5 if name == "CsPbCl3" else 4)
+    atoms.pbc = False
+    _, inside = screened.evaluate_atoms(atoms)
+    middle = np.argmin(np.linalg.norm(atoms.positions - atoms.positions.mean(axis=0), axis=1))
+    assert np.linalg.norm(inside[middle]) < 0.15
+
+
+def test_relaxing_takes_the_screening_of_the_catalog() -> None:
+    from ase import Atoms
+
+    from heterodot.energy.ionic import optical_screening, potential_for
+
+    pair = Atoms("PbS", [[0, 0, 0], [0, 0, 2.6]])
+    assert potential_for(pair, crystal("PbS")).screening == pytest.approx(17.2, rel=0.1)
+    assert potential_for(pair, crystal("PbS"), screening=1.0).screening == 1.0
+    odd = Crystal.from_sites("NaF", "F m -3 m", (4.63,), {"Na": (0, 0, 0), "F": (0.5, 0.5, 0.5)})
+    assert optical_screening(odd) == 1.0
+
+
+def test_same_crystals_are_fitted_once() -> None:
+    first = fit_potential(crystal("PbS"))
+    assert fit_potential(crystal("PbS")) is first
+    other = crystal("PbS").replace(cell=crystal("PbS").cell * 1.01)
+    assert fit_potential(other) != first
+    assert fit_potential(crystal("PbS"), charge_scale=0.7) != first
+
+
 def test_repulsion_switches_off_smoothly(potential) -> None:
     r = np.linspace(6.3, 8.2, 4001)
     energy = potential.pair_energy(r, "Cs", "S")

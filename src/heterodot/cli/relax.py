@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     "--fix", multiple=True, metavar="WHAT", help="Atoms that stay: a role (core) or a domain."
 )
 @click.option("--phase", multiple=True, help="Crystal to fit to, where the file names none.")
+@click.option(
+    "--screening",
+    type=float,
+    help="Dielectric constant between distant ions (ionic) [of the crystals' electrons; 1: none].",
+)
 @click.option("--charge", type=float, help="Net charge, where it is meant not to be zero.")
 @click.option("--resume", type=click.Path(), help="Keep the state here and go on from it.")
 @click.option("--threads", default=1, show_default=True, help="Of CP2K.")
@@ -47,6 +52,7 @@ def relax(
     engine: str,
     fix: tuple[str, ...],
     phase: tuple[str, ...],
+    screening: float | None,
     charge: float | None,
     resume: str | None,
     threads: int,
@@ -72,7 +78,7 @@ def relax(
         )
     else:
         done, notes = _downhill(
-            console, particle, mask, file, engine, phase, (fmax, steps, charge, resume)
+            console, particle, mask, file, engine, phase, (fmax, steps, charge, resume), screening
         )
     target = Path(output) if output else Path(file).with_name(f"{Path(file).stem}_relaxed.xyz")
     step = {"step": "relax", "engine": engine, "fmax": fmax, "steps": done.steps}
@@ -151,13 +157,14 @@ def _downhill(
     engine: str,
     phase: tuple[str, ...],
     asked: tuple[float, int, float | None, str | None],
+    screening: float | None,
 ) -> tuple[Any, list[str]]:
     from pathlib import Path
 
     from heterodot.energy import relax as relax_atoms
 
     fmax, steps, charge, resume = asked
-    potential, notes = _potential(engine, particle, phase, Path(file))
+    potential, notes = _potential(engine, particle, phase, Path(file), screening)
     for note in notes:
         console.remark(note)
     done = relax_atoms(
@@ -202,15 +209,18 @@ def _cp2k(
 
 
 def _potential(
-    engine: str, particle: Particle, phase: tuple[str, ...], file: Any
+    engine: str, particle: Particle, phase: tuple[str, ...], file: Any, screening: float | None
 ) -> tuple[Any, list[str]]:
     if engine == "ionic":
         from heterodot.energy.ionic import potential_for
 
-        fitted = potential_for(particle.atoms, *_crystals(particle, phase, file))
+        fitted = potential_for(
+            particle.atoms, *_crystals(particle, phase, file), screening=screening
+        )
         return fitted, [
             f"ionic potential fitted to {', '.join(fitted.crystals)}; charges are "
-            f"{fitted.charge_scale:g} of the formal ones",
+            f"{fitted.charge_scale:g} of the formal ones, screened by {fitted.screening:.3g} at a "
+            "distance",
             *fitted.notes,
         ]
     from heterodot.energy.engines import engine as make

@@ -6,6 +6,7 @@ of threads. ``reassoc`` lets the compiler add in vector lanes; NaN and infinity 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,39 @@ def short_range(
         v, dv = repulsion(r, contact[kind[i], kind[j]], rho[kind[i], kind[j]], on, off)
         energy += v
         g = -dv / r
+        forces[i, 0] += g * dx
+        forces[i, 1] += g * dy
+        forces[i, 2] += g * dz
+        forces[j, 0] -= g * dx
+        forces[j, 1] -= g * dy
+        forces[j, 2] -= g * dz
+    return energy
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def bare_pairs(
+    positions: Any, charges: Any, pairs: Any, rate: float, on: float, off: float, forces: Any
+) -> float:
+    """Add ``q q erfc(rate r) / r`` of listed pairs to ``forces`` and return its energy.
+
+    Switched off between ``on`` and ``off``; units are those of charge² over length.
+    """
+    energy = 0.0
+    for m in range(pairs.shape[0]):
+        i = pairs[m, 0]
+        j = pairs[m, 1]
+        dx = positions[i, 0] - positions[j, 0]
+        dy = positions[i, 1] - positions[j, 1]
+        dz = positions[i, 2] - positions[j, 2]
+        r = np.sqrt(dx * dx + dy * dy + dz * dz)
+        if r >= off:
+            continue
+        s, ds = switch(r, on, off)
+        v = math.erfc(rate * r) / r
+        dv = -(v + 2.0 * rate / np.sqrt(np.pi) * np.exp(-((rate * r) ** 2))) / r
+        qq = charges[i] * charges[j]
+        energy += qq * v * s
+        g = -qq * (dv * s + v * ds) / r
         forces[i, 0] += g * dx
         forces[i, 1] += g * dy
         forces[i, 2] += g * dz

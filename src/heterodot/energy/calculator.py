@@ -16,13 +16,14 @@ SKIN = 1.0  # Å; the list of close pairs holds until an atom has moved half of 
 
 
 class PairList:
-    """Pairs within reach of the repulsion, made again only after atoms have moved.
+    """Pairs within reach of the short-range forces, made again only after atoms have moved.
 
     The energy does not depend on when it is made: pairs are sorted, and those out of reach add
     nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reach: float = OFF) -> None:
+        self._reach = reach
         self._made_at: NDArray[np.float64] | None = None
         self._pairs: NDArray[np.int64] = np.zeros((0, 2), dtype=np.int64)
 
@@ -34,7 +35,7 @@ class PairList:
             or old.shape != positions.shape
             or float(np.max(np.sum((positions - old) ** 2, axis=1))) > (SKIN / 2) ** 2
         ):
-            self._pairs = close_pairs(positions, OFF + SKIN)
+            self._pairs = close_pairs(positions, self._reach + SKIN)
             self._made_at = positions.copy()
         return self._pairs
 
@@ -50,7 +51,7 @@ class IonicCalculator(Calculator):  # type: ignore[misc]
     def __init__(self, potential: IonicPotential, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.potential = potential
-        self._list = PairList()
+        self._list = PairList(potential.reach)
 
     def calculate(
         self,

@@ -118,6 +118,52 @@ def ewald(
     return energy * factor, scaled, virial / volume * factor
 
 
+SCREENING_RATE = 0.35
+"""1/Å. Electrons screen the field of an ion within about the distance to its neighbors (Resta, Phys.
+Rev. B 16, 2717 (1977)): at 3 Å the bare part has fallen to a seventh."""
+NEAR_ON, NEAR_OFF = 9.0, 10.0  # Å; by 9 Å the bare part has fallen below 1e-5
+
+
+def bare_part(r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``erfc(k r) / r``, switched off smoothly between 9 and 10 Å, and its slope."""
+    from scipy.special import erfc
+
+    k = SCREENING_RATE
+    t = np.clip((r - NEAR_ON) / (NEAR_OFF - NEAR_ON), 0.0, 1.0)
+    s = 1 - t**3 * (10 - 15 * t + 6 * t**2)
+    ds = -30 * t**2 * (1 - t) ** 2 / (NEAR_OFF - NEAR_ON)
+    value = erfc(k * r) / r
+    slope = -(value + 2 * k / np.sqrt(np.pi) * np.exp(-((k * r) ** 2))) / r
+    return value * s, slope * s + value * ds
+
+
+def screened_ewald(
+    cell: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    charges: NDArray[np.float64],
+    screening: float,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return energy, forces and stress of charges that electrons screen at a distance.
+
+    Each pair interacts as ``q q [1/e + (1 - 1/e) erfc(k r)] / r``: bare where they touch, divided by
+    the dielectric constant of the electrons far away. Returned as by `ewald`, which it is for a
+    ``screening`` of 1.
+    """
+    energy, forces, stress = ewald(cell, positions, charges)
+    if screening == 1.0:
+        return energy, forces, stress
+    i, j, d, r = near_pairs(cell, positions, NEAR_OFF)
+    weight = coulomb_constant() * (1 - 1 / screening) * charges[i] * charges[j]
+    value, slope = bare_part(r)
+    pull = (weight * slope / r)[:, None] * d
+    volume = abs(float(np.linalg.det(cell)))
+    return (
+        energy / screening + 0.5 * float(weight @ value),
+        forces / screening + gather(i, pull, len(charges)),
+        stress / screening + 0.5 * pull.T @ d / volume,
+    )
+
+
 def near_pairs(
     cell: NDArray[np.float64], positions: NDArray[np.float64], reach: float
 ) -> tuple[NDArray[Any], ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.crystal import Crystal
-from heterodot.energy.ewald import ewald, near_pairs
+from heterodot.energy.ewald import near_pairs, screened_ewald
 from heterodot.energy.potential import OFF, IonicPotential
 from heterodot.energy.shells import Shells, shells_of, strains, voigt
 from heterodot.errors import InputError, MissingValueError, NotFoundError
@@ -86,6 +86,7 @@ def fit_potential(
     *crystals: Crystal,
     ions: Mapping[str, float] | None = None,
     charge_scale: float = CHARGE_SCALE,
+    screening: float = 1.0,
 ) -> IonicPotential:
     """Return the ionic potential in which every given crystal is at rest in its own cell.
 
@@ -103,6 +104,9 @@ def fit_potential(
         Further ions (dopants, counter-ions) that get Shannon's radii.
     charge_scale : float
         Share of the formal charges; the default is documented at ``CHARGE_SCALE``.
+    screening : float
+        Dielectric constant of the electrons between distant ions; 1 for bare ions. See
+        `optical_screening`.
 
     Raises
     ------
@@ -124,15 +128,18 @@ def fit_potential(
         raise InputError("no crystal is given", place="fit_potential")
     if not 0 < charge_scale <= 1:
         raise InputError(f"charge_scale {charge_scale:g} is not in (0, 1]", place="fit_potential")
+    if not 1 <= screening < 1e3:
+        raise InputError(f"a screening of {screening:g} is not 1 or more", place="fit_potential")
     key = (
         *[_content(crystal) for crystal in crystals],
         tuple(sorted((ions or {}).items())),
         charge_scale,
+        screening,
     )
     if key not in _FITTED:
         if len(_FITTED) >= 64:
             _FITTED.pop(next(iter(_FITTED)))
-        _FITTED[key] = _fit(crystals, ions or {}, charge_scale)
+        _FITTED[key] = _fit(crystals, ions or {}, charge_scale, screening)
     return _FITTED[key]
 
 
@@ -148,7 +155,10 @@ def _content(crystal: Crystal) -> tuple[Any, ...]:
 
 
 def _fit(
-    crystals: tuple[Crystal, ...], ions: Mapping[str, float], charge_scale: float
+    crystals: tuple[Crystal, ...],
+    ions: Mapping[str, float],
+    charge_scale: float,
+    screening: float,
 ) -> IonicPotential:
     from scipy.optimize import least_squares
 
@@ -162,7 +172,9 @@ def _fit(
     notes: list[str] = []
     charges = _charges(crystals, ions, notes)
     elements = sorted(charges)
-    bulks = [_prepare(crystal, charge_scale, elements) for crystal in _distinct(crystals)]
+    bulks = [
+        _prepare(crystal, charge_scale, screening, elements) for crystal in _distinct(crystals)
+    ]
     met = sorted({pair for bulk in bulks for pair in bulk.met})
     start = np.array([ion_radius(e, charges[e]) for e in elements])
     model = _Model(elements, met, start)
@@ -204,11 +216,44 @@ def _fit(
         tuple(bulk.crystal.name for bulk in bulks),
         quality,
         tuple(notes),
+        screening,
     )
 
 
-def potential_for(atoms: Atoms, *crystals: Crystal) -> IonicPotential:
-    """Return the potential of crystals, with the further ions (dopants) that the atoms have.
+def optical_screening(*crystals: Crystal) -> float:
+    """Return the dielectric constant of the electrons in a body of these crystals.
+
+    The geometric mean of the catalog's ``dielectric_optical``; 1 where it has none.
+
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> round(optical_screening(crystal("PbS"), crystal("CsPbCl3")), 1)
+    8.4
+    """
+    from heterodot.catalog import lookup
+
+    known: list[float] = []
+    for one in crystals:
+        for name in (one.name, one.formula):
+            try:
+                known.append(max(1.0, float(lookup(name, "dielectric_optical").value.value)))
+            except (InputError, NotFoundError):
+                continue
+            break
+    return float(np.exp(np.mean(np.log(known)))) if known else 1.0
+
+
+def potential_for(
+    atoms: Atoms, *crystals: Crystal, screening: float | None = None
+) -> IonicPotential:
+    """Return the potential to relax atoms with: crystals, and the further ions (dopants) there.
+
+    Parameters
+    ----------
+    screening : float, optional
+        Dielectric constant between distant ions; `optical_screening` of the crystals where not
+        given.
 
     Raises
     ------
@@ -227,7 +272,8 @@ def potential_for(atoms: Atoms, *crystals: Crystal) -> IonicPotential:
                 remedy="relax the particle before ligands are attached, or take another engine",
             )
         extra[element] = float(np.mean(np.asarray(charges)[symbols == element]))
-    return fit_potential(*crystals, ions=extra)
+    wanted = optical_screening(*crystals) if screening is None else screening
+    return fit_potential(*crystals, ions=extra, screening=wanted)
 
 
 class _Model:
@@ -300,7 +346,7 @@ def _charges(
     return {symbol: float(np.mean(sorted(states))) for symbol, states in seen.items()}
 
 
-def _prepare(crystal: Crystal, scale: float, elements: list[str]) -> _Bulk:
+def _prepare(crystal: Crystal, scale: float, screening: float, elements: list[str]) -> _Bulk:
     small = crystal.primitive()
     if len(small) < len(crystal):
         crystal = small
@@ -310,9 +356,9 @@ def _prepare(crystal: Crystal, scale: float, elements: list[str]) -> _Bulk:
             f"two atoms are {r.min():.2f} Å apart", place=crystal.name, remedy="check the sites"
         )
     q = crystal.require_charges() * scale
-    _, forces, stress = ewald(crystal.cell, crystal.positions, q)
+    _, forces, stress = screened_ewald(crystal.cell, crystal.positions, q, screening)
     targets = _known_elastic(crystal)
-    response = _coulomb_response(crystal, q) if targets else None
+    response = _coulomb_response(crystal, q, screening) if targets else None
     shells = shells_of(crystal, (i, j, d, r), elements, response=bool(targets))
     return _Bulk(crystal, _met(crystal, i, j), shells, forces, stress, response, targets)
 
@@ -378,9 +424,11 @@ def _response(evaluate: Any, n: int, cell: Any, positions: Any) -> tuple[NDArray
     return stiffness, coupling, 0.5 * (hessian + hessian.T)
 
 
-def _coulomb_response(crystal: Crystal, q: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+def _coulomb_response(
+    crystal: Crystal, q: NDArray[np.float64], screening: float
+) -> tuple[NDArray[np.float64], ...]:
     def evaluate(cell: Any, positions: Any) -> tuple[Any, Any]:
-        _, forces, stress = ewald(cell, positions, q)
+        _, forces, stress = screened_ewald(cell, positions, q, screening)
         return forces, stress
 
     return _response(evaluate, len(crystal), crystal.cell, crystal.positions)

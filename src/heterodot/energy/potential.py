@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from heterodot.energy.ewald import coulomb_constant, ewald, gather, near_pairs
+from heterodot.energy.ewald import (
+    NEAR_OFF,
+    NEAR_ON,
+    SCREENING_RATE,
+    bare_part,
+    coulomb_constant,
+    gather,
+    near_pairs,
+    screened_ewald,
+)
 from heterodot.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +63,9 @@ class IonicPotential:
         fitted and given (GPa).
     notes : tuple of str
         What the fit had to assume.
+    screening : float
+        Dielectric constant of the electrons by which distant charges are divided; 1 for bare ions.
+        See `heterodot.energy.ewald.screened_ewald`.
 
     Examples
     --------
@@ -72,6 +84,7 @@ class IonicPotential:
     crystals: tuple[str, ...] = ()
     quality: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    screening: float = 1.0
 
     # ---------------------------------------------------------------- plain data
 
@@ -81,6 +94,7 @@ class IonicPotential:
             "kind": "ionic",
             "charges": dict(self.charges),
             "charge_scale": self.charge_scale,
+            "screening": self.screening,
             "pairs": [
                 {"elements": list(pair), "contact": self.contact[pair], "rho": self.rho[pair]}
                 for pair in sorted(self.contact)
@@ -110,7 +124,13 @@ class IonicPotential:
             tuple(record.get("crystals", ())),
             {str(k): dict(v) for k, v in record.get("quality", {}).items()},
             tuple(record.get("notes", ())),
+            float(record.get("screening", 1.0)),
         )
+
+    @property
+    def reach(self) -> float:
+        """Distance up to which pairs have to be listed, Å."""
+        return OFF if self.screening == 1.0 else max(OFF, NEAR_OFF)
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -158,7 +178,7 @@ class IonicPotential:
         pair = (element1, element2)
         value, _ = _born_mayer(r, self.contact[pair], self.rho[pair])
         if coulomb:
-            value = value + self._strength(element1, element2) / r
+            value = value + self._strength(element1, element2) * self._between(r)[0]
         return np.asarray(value)
 
     def pair_force(
@@ -171,8 +191,16 @@ class IonicPotential:
         _, slope = _born_mayer(r, self.contact[pair], self.rho[pair])
         force = -slope
         if coulomb:
-            force = force + self._strength(element1, element2) / r**2
+            force = force - self._strength(element1, element2) * self._between(r)[1]
         return np.asarray(force)
+
+    def _between(self, r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the Coulomb energy of two unit charges over its constant, and its slope."""
+        value, slope = 1 / r, -1 / r**2
+        if self.screening == 1.0:
+            return value, slope
+        far, (near, change) = 1 / self.screening, bare_part(r)
+        return far * value + (1 - far) * near, far * slope + (1 - far) * change
 
     def _strength(self, element1: str, element2: str) -> float:
         product = self.charges[element1] * self.charges[element2]
@@ -225,7 +253,7 @@ class IonicPotential:
         charges : (n,) array, optional
             Formal charges (they are scaled here); by element where not given.
         pairs : (m, 2) int array, optional
-            Pairs within reach of the repulsion, if the caller keeps a list of its own.
+            Pairs within `reach`, if the caller keeps a list of its own.
 
         Returns
         -------
@@ -239,16 +267,21 @@ class IonicPotential:
         InputError
             Elements without parameters, or atoms on one another.
         """
-        from heterodot.energy._kernels import coulomb, short_range
+        from heterodot.energy._kernels import bare_pairs, coulomb, short_range
 
         positions = np.ascontiguousarray(positions, dtype=float)
         q = self.charge_array(species, charges) * self.charge_scale
         kind, contact, rho = self.tables(species)
-        listed = close_pairs(positions) if pairs is None else pairs
+        listed = close_pairs(positions, self.reach) if pairs is None else pairs
         potential, fieldstrength = coulomb(positions, q)
         factor = coulomb_constant()
-        forces = factor * q[:, None] * fieldstrength
-        energy = 0.5 * factor * float(q @ potential)
+        forces = factor / self.screening * q[:, None] * fieldstrength
+        energy = 0.5 * factor / self.screening * float(q @ potential)
+        if self.screening != 1.0:
+            strength = q * np.sqrt(factor * (1 - 1 / self.screening))
+            energy += float(
+                bare_pairs(positions, strength, listed, SCREENING_RATE, NEAR_ON, NEAR_OFF, forces)
+            )
         energy += float(short_range(positions, kind, listed, contact, rho, ON, OFF, forces))
         if not np.isfinite(energy):
             raise InputError(
@@ -274,7 +307,9 @@ class IonicPotential:
         kind, contact, rho = self.tables(species)
         q = self.charge_array(species, charges) * self.charge_scale
         positions = np.asarray(positions, dtype=float)
-        energy, forces, stress = ewald(np.asarray(cell, dtype=float), positions, q)
+        energy, forces, stress = screened_ewald(
+            np.asarray(cell, dtype=float), positions, q, self.screening
+        )
         i, j, d, r = near_pairs(np.asarray(cell, dtype=float), positions, OFF)
         value, slope = _born_mayer(r, contact[kind[i], kind[j]], rho[kind[i], kind[j]])
         pull = (slope / r)[:, None] * d

@@ -354,7 +354,7 @@ def _engine(atoms: Atoms, potential: Any) -> tuple[Evaluate, str, str]:
         from heterodot.energy.potential import refuse_partly_periodic
 
         refuse_partly_periodic(atoms)
-        pairs = PairList()
+        pairs = PairList(potential.reach)
 
         def body(positions: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             return potential.evaluate(positions, symbols, charges, pairs=pairs.at(positions))
