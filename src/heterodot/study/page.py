@@ -108,11 +108,13 @@ def _particle(page: Page, result: StudyResult) -> None:
     from heterodot.particle import Particle
 
     built = Particle.read(result.stages["particle"].path("built.xyz"))
-    relaxed = Particle.read(result.stages["energy"].path("relaxed.xyz"))
+    frames = [("built", built)]
+    if result.stages["energy"].summary["steps"]:
+        frames.append(("relaxed", Particle.read(result.stages["energy"].path("relaxed.xyz"))))
     page.section("Particle")
     normal = np.array(_normal(result))
     page.viewer(
-        [("built", built), ("relaxed", relaxed)],
+        frames,
         _colorings(result),
         surfaces=_clouds(result),
         across=normal,
@@ -127,8 +129,8 @@ def _particle(page: Page, result: StudyResult) -> None:
     page.add(table(columns, rows, name="domains"))
     page.text(interface_words(report["interface"]))
     page.text(
-        "Open particle.xyz (as built) or relaxed.xyz in ASE, OVITO or VESTA; particle.cif holds "
-        "the same atoms in a box.",
+        f"Open particle.xyz (as built){' or relaxed.xyz' if len(frames) > 1 else ''} in ASE, OVITO "
+        "or VESTA; particle.cif holds the same atoms in a box.",
         "small soft",
     )
 
