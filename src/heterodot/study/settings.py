@@ -38,7 +38,9 @@ def _size(value: object) -> object:
         lengths(text, 6.0)
     except InputError as error:
         if "not a size" in error.what:
-            raise ValueError(f"{value} is not a size; give a positive one such as '3.4 nm'") from error
+            raise ValueError(
+                f"{value} is not a size; give a positive one such as '3.4 nm'"
+            ) from error
         raise ValueError(
             f"'{value}' is not a size; give for example '3.4 nm', '5 cells' or '3 nm x 13 nm'"
         ) from error
