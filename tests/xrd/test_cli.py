@@ -148,3 +148,81 @@ def test_figures_show_every_part(mixed):
     both = {name: sticks(crystal(name), XrdSetup()) for name in ("PbS", "CsPbBr3_cubic")}
     drawn = simulated_figure(simulate(body, XrdSetup(points=100)), both)
     assert len(drawn.axes) == 3
+
+
+def _damaged(rows, how):
+    x, y = rows[:, 0].copy(), rows[:, 1].copy()
+    if how == "radians":
+        x = np.radians(x)
+    if how == "nan":
+        y[7] = np.nan
+    if how == "negative":
+        y = y - 0.8 * np.median(y)
+    if how == "descending":
+        x, y = x[::-1], y[::-1]
+    if how == "doubled":
+        x, y = np.concatenate([x, x]), np.concatenate([y, y])
+    return np.c_[x, y]
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "message"),
+    [
+        ("radians", 3, "57.29578"),
+        ("nan", 3, "not a number"),
+        ("negative", 3, "negative counts"),
+        ("doubled", 3, "not sorted"),
+        ("descending", 0, "turned round"),
+    ],
+)
+def test_bad_patterns_end_in_one_sentence_or_a_note(capsys, mixed, tmp_path, how, code, message):
+    path = tmp_path / "bad.xy"
+    np.savetxt(path, _damaged(np.loadtxt(mixed[0]), how), fmt="%.6f %.0f")
+    found, out, err = run(capsys, "fit", "xrd", path, "--phases", "PbS", "CsPbBr3_cubic")
+    assert found == code
+    assert message in err.lower()
+    assert (out == "") == (code != 0)
+
+
+def test_wrong_wavelength_is_said(capsys, mixed):
+    code, _, err = run(
+        capsys, "fit", "xrd", mixed[0], "--phases", "PbS", "CsPbBr3_cubic", "--wavelength", "CoKa"
+    )
+    assert code in (0, 4)
+    assert "wavelength may be wrong" in err
+    assert "CuKa" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.xrdml", b"<?xml version='1.0'?><xrdMeasurements><scan><dataPoi", "not whole XML"),
+        ("a.brml", b"PK\x03\x04 cut off", "not a whole .brml"),
+        ("a.raw", b"RAW1.01\x00" + bytes(300), "a.raw"),
+        ("a.ras", b"*RAS_DATA_START\n*RAS_INT_START\n20 1 1\n", "RAS_INT_END"),
+        ("a.xy", b"\x89PNG\r\n\x1a\n" + bytes(400), "binary"),
+        ("a.uxd", b"MZ\x90 program", "a.uxd"),
+    ],
+)
+def test_cut_off_files_and_files_that_lie(capsys, tmp_path, name, data, message):
+    path = tmp_path / name
+    path.write_bytes(data)
+    code, out, err = run(capsys, "fit", "xrd", path, "--phases", "PbS", "--quiet")
+    assert code == 3
+    assert message in err
+    assert out == ""
+
+
+def test_displacement_and_thin_sample_from_the_command_line(capsys, mixed):
+    code, out, _ = run(
+        capsys, "fit", "xrd", mixed[0], "--phases", "PbS", "CsPbBr3_cubic", "--fix-zero",
+        "--refine-displacement", "--radius", "250", "--mu-t", "0.5", "--json",
+    )  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    assert document["displacement"]["unit"] == "deg"
+    height = document["displacement_height"]
+    assert height["unit"] == "mm"
+    assert height["value"] == pytest.approx(
+        np.radians(document["displacement"]["value"]) * 125.0, rel=1e-6
+    )

@@ -151,7 +151,25 @@ def gsas(path, layout="FXYE", n=None):
     return path
 
 
+def uxd(path, layout="_COUNTS"):
+    head = (
+        "; made by hand\n_FILEVERSION=2\n_SAMPLE='x'\n_WL_UNIT='A'\n_WL1=1.540600\n_WL2=1.544390\n"
+        "_WLRATIO=0.500000\n_ANODE='Cu'\n; (Data for Range number 1)\n_DRIVE='COUPLED'\n"
+        f"_STEPSIZE=0.05\n_START={X[0]}\n_STEPCOUNT={len(X)}\n{layout}\n"
+    )
+    if "2THETA" in layout:
+        body = "\n".join(f"{a:.4f}\t{v:.0f}" for a, v in zip(X, Y, strict=True))
+    else:
+        cells = [f"{v:8.0f}" for v in Y]
+        body = "\n".join("".join(cells[i : i + 8]) for i in range(0, len(cells), 8))
+    path.write_text(head + body + "\n")
+    return path
+
+
 WRITERS = {
+    "counts.uxd": uxd,
+    "pairs.uxd": lambda p: uxd(p, "_2THETACOUNTS"),
+    "std.xra": lambda p: gsas(p, "STD"),
     "a.xrdml": xrdml,
     "a.brml": brml,
     "v1.raw": raw1,
@@ -173,7 +191,7 @@ def test_angles_counts_and_wavelength(tmp_path, name):
     assert np.allclose(found.data, Y, rtol=1e-4)
     assert found.kind == "xrd"
     assert len(found.sha256) == 64
-    if "gsas" not in name and "text" not in name:
+    if "gsas" not in name and "text" not in name and "xra" not in name:
         assert recorded(found).wavelength == pytest.approx(1.5406, abs=1e-4)
 
 
@@ -229,6 +247,44 @@ def test_cut_off_files_are_refused(tmp_path, name, part):
 def test_files_that_are_not_what_they_say(tmp_path, make, message):
     with pytest.raises(InputError, match=message):
         read(make(tmp_path), "xrd")
+
+
+def test_uxd_that_is_cut_off_or_no_2theta_scan(tmp_path):
+    path = uxd(tmp_path / "a.uxd")
+    text = path.read_text()
+    for changed, message in (
+        (text[: len(text) - 60], "states 40 points"),
+        (text.replace("_COUNTS", ""), "no _COUNTS"),
+        (text.replace("COUPLED", "PHI"), "drives 'PHI'"),
+        (text.replace("     200", "   what?", 1), "no number"),
+    ):
+        path.write_text(changed)
+        with pytest.raises(InputError, match=message):
+            read(path, "xrd")
+
+
+def test_coupled_axes_by_any_of_their_names(tmp_path):
+    path = ras(tmp_path / "a.ras")
+    text = path.read_text()
+    for axis, fine in (("2-Theta/Omega", True), ("TwoThetaOmega", True), ("Omega", False)):
+        path.write_text(text.replace("TwoThetaTheta", axis))
+        if fine:
+            assert len(read(path, "xrd").data) == len(X)
+        else:
+            with pytest.raises(InputError, match="not 2theta"):
+                read(path, "xrd")
+
+
+def test_a_map_of_scans_is_said_to_be_no_powder_pattern(tmp_path):
+    path = xrdml(tmp_path / "a.xrdml", scans=2)
+    text = path.read_text()
+    place = '<positions axis="Omega" unit="deg"><commonPosition>{}</commonPosition></positions>'
+    first, second = text.split("<dataPoints>", 2)[0], text.split("<dataPoints>", 2)[1:]
+    path.write_text(
+        first + "<dataPoints>" + place.format(30.1) + second[0] + "<dataPoints>"
+        + place.format(30.2) + second[1]
+    )  # fmt: skip
+    assert any("differ in Omega" in note for note in read(path, "xrd").notes)
 
 
 def _write(path, data):

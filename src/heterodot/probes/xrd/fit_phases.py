@@ -157,13 +157,23 @@ def fit(
     ]
     if silica:
         components.append(HumpComponent("silica", hump_of("silica"), base))
-    shared = shared_parameters(
-        base, zero=refine_zero, b=refine_b, displacement=refine_displacement,
-        absorption=refine_absorption,
-    )  # fmt: skip
+    shared = shared_parameters(base, zero=refine_zero, b=refine_b)
     problem = Problem(data, components, base, background, shared)
     progress("coarse start", 0.05)
     solution = solve(problem, coarse_start(problem, SIZES), progress=progress)
+    if refine_displacement or refine_absorption:
+        # nearly the same as the zero and B: freed only where the rest is right already
+        more = shared_parameters(
+            base,
+            zero=refine_zero,
+            b=refine_b,
+            displacement=refine_displacement,
+            absorption=refine_absorption,
+        )
+        problem = Problem(data, components, base, background, more)
+        values = {p.name: p.value for p in problem.all} | solution.values
+        begin = np.array([values[problem.names[i]] for i in problem.free])
+        solution = solve(problem, begin, progress=progress)
     if shape == "auto":
         problem, solution = _shaped(problem, solution, progress)
     if loose:
@@ -181,7 +191,7 @@ def fit(
         rest = [c for c in problem.components if c is not weakest]
         if all(isinstance(c, HumpComponent) for c in rest):
             _nothing_found(problem, check_wavelength)
-        problem = Problem(data, rest, base, background, shared)
+        problem = Problem(data, rest, base, background, problem.shared)
         begin = np.array([solution.values[problem.names[i]] for i in problem.free])
         solution = solve(problem, begin, progress=progress)
         again = [c.name for c in weak if c is not weakest]
