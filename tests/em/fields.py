@@ -40,14 +40,14 @@ def field(
     varied: float = 0.3,
     film: str = "uneven",
     dose: float | None = None,
-    attached: bool = False,
+    attached: str = "",
 ) -> Truth:
     """Draw ``disc``, ``sphere``, ``cube`` or ``platelet`` particles on a film.
 
     ``film`` is ``"uneven"`` (40 gray levels over the field), ``"flat"``, or ``"haadf"``: dark film,
     and an illumination that falls by 40 % to one corner and multiplies everything. ``dose`` makes
     Poisson noise of so many counts per gray level instead of ``noise``. ``attached`` sets second
-    domains (half as large) on a face instead of inside.
+    domains on a face instead of inside: a ``"block"``, or a ``"ball"`` that hangs by a neck.
     """
     rng = np.random.default_rng(seed)
     ny, nx = shape
@@ -130,7 +130,7 @@ def _draw(
     angle: float,
     second_level: float,
     level: float,
-    attached: bool,
+    attached: str,
 ) -> float:
     """Add a particle; return the area of its second domain."""
     reach = int(1.3 * s) + 3
@@ -151,6 +151,8 @@ def _draw(
     if second_level:
         if attached:
             part = (u > s / 2) & (u < s) & (np.abs(v) < 0.3 * s)
+            if attached == "ball":
+                part = (np.hypot(u - 0.72 * s, v) < 0.3 * s) & (u > s / 2)
             drawn = np.where(part, second_level, drawn)
         else:
             part = (u > 0.15 * s) & (drawn > 0)

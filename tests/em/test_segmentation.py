@@ -129,7 +129,7 @@ def test_counted_electrons_and_uneven_illumination(kind: str) -> None:
 
 def test_attached_domains_are_sized_apart() -> None:
     truth = field(
-        "cube", second=0.6, attached=True, overlap=-0.5, count=30, shape=(700, 700), seed=9
+        "cube", second=0.6, attached="block", overlap=-0.5, count=30, shape=(700, 700), seed=9
     )
     found = segment(truth.image, 0.25)
     assert found.shape == "cube"
@@ -143,6 +143,29 @@ def test_attached_domains_are_sized_apart() -> None:
     ]
     assert len(two) > 8
     assert np.abs(np.sqrt(np.array(area) / near) - 1).max() < 0.05
+
+
+def test_domains_that_hang_by_a_neck_are_one_particle_if_asked() -> None:
+    truth = field(
+        "cube", second=0.7, attached="ball", overlap=-0.9, count=16, shape=(700, 700), seed=9,
+        varied=0.2,
+    )  # fmt: skip
+    apart = segment(truth.image, 0.25)
+    found = segment(truth.image, 0.25, dimers=True)
+    with_ball = int((truth.second > 0).sum())
+    assert len(found.particles) == 16
+    assert 16 + with_ball // 2 < len(apart.particles) <= 16 + with_ball
+    two = [p for p in found.particles if len(p.domains) == 2]
+    inner = [p for p in found.particles if p.domains]
+    ratio = []
+    for p in inner:
+        k = int(np.hypot(*(truth.centers - np.array(p.center) / 0.25).T).argmin())
+        assert (len(p.domains) == 2) == (truth.second[k] > 0)
+        if len(p.domains) == 2:
+            ratio.append((p.domains[1].area / 0.0625 / truth.second[k]) ** 0.5)
+            assert p.size == pytest.approx(0.25 * truth.sizes[k], rel=0.04)
+    assert len(two) >= 3
+    assert np.median(ratio) == pytest.approx(1, abs=0.05)
 
 
 def test_screenshot_with_bar_and_label() -> None:

@@ -24,6 +24,7 @@ from heterodot.cli.console import Console, verb, write_csv
     "--exclude", multiple=True, help="Pixels x0:x1,y0:y1 that are no micrograph (a label)."
 )
 @click.option("--domain-contrast", default=0.15, show_default=True, help="Step that makes two.")
+@click.option("--dimers", is_flag=True, help="Touching pairs of different gray are one particle.")
 @click.option("--drop", help="Numbers to take out after looking at the overlay, e.g. 3,17.")
 @click.option("--review", type=click.Path(), help="Write a list to be edited (.json).")
 @click.option("--reviewed", type=click.Path(), help="Read the edited list and apply it.")
@@ -44,6 +45,7 @@ def segment(
     crop: str | None,
     exclude: tuple[str, ...],
     domain_contrast: float,
+    dimers: bool,
     drop: str | None,
     review: str | None,
     reviewed: str | None,
@@ -90,6 +92,7 @@ def segment(
         split=split,
         smallest=parse(smallest, "nm", place="--smallest") if smallest else None,
         domain_contrast=domain_contrast,
+        dimers=dimers,
         exclude=[box for box in boxes if box[1] > 0 and box[3] > 0],
     )
     if review:

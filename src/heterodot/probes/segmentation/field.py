@@ -30,6 +30,7 @@ def segment(
     smallest: float | None = None,
     domain_contrast: float = 0.15,
     exclude: Iterable[tuple[int, int, int, int]] = (),
+    dimers: bool = False,
 ) -> Segmentation:
     """Return the particles of a field.
 
@@ -59,6 +60,9 @@ def segment(
     exclude : iterable of four ints
         Boxes (first row, past the last, first column, past the last) that are no micrograph: a
         burnt-in bar or label.
+    dimers : bool
+        Two that touch each other and no third are domains of one particle if their gray differs
+        by ``domain_contrast``: for domains that hang together by a neck.
 
     Returns
     -------
@@ -88,7 +92,14 @@ def segment(
     """
     from heterodot.probes.segmentation import outline
     from heterodot.probes.segmentation.domains import domains_of
-    from heterodot.probes.segmentation.split import Field, are_long, parted, rejoined, split_field
+    from heterodot.probes.segmentation.split import (
+        Field,
+        are_long,
+        paired,
+        parted,
+        rejoined,
+        split_field,
+    )
 
     for name, given, choices in (
         ("polarity", polarity, ("auto", "bright", "dark")),
@@ -111,6 +122,8 @@ def segment(
     labels = split_field(field, split, least)
     if shape == "platelet" or (shape == "auto" and labels.max() > 0 and are_long(labels)):
         labels = rejoined(parted(labels, math.pi / 4 * least**2))
+    if dimers and labels.max() > 1:
+        labels = paired(labels, field, domain_contrast)
     if labels.max() == 0:
         raise NotFoundError(
             "no particle stands out of the noise",

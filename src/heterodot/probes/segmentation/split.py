@@ -211,6 +211,32 @@ def are_long(labels: Labels) -> bool:
     return len(found) > 0 and float(np.median(found)) > LONG
 
 
+def paired(labels: Labels, field: Field, contrast: float) -> Labels:
+    """Return labels joined where two that meet no third differ in gray: domains of one particle.
+
+    Parameters
+    ----------
+    labels : (ny, nx) int32 array
+    field : Field
+    contrast : float
+        Least step of gray, relative to the larger one's.
+    """
+    from heterodot.probes.segmentation._kernels import borders, distances, largest_of, means_of
+
+    depth = distances(labels > 0)
+    deepest = largest_of(depth, labels, int(labels.max()))
+    gray = means_of(field.smooth, labels, depth, 0.5 * deepest, 2 * deepest)
+    first, second, _ = borders(labels, np.zeros(labels.shape))
+    pairs = np.unique(np.stack([first, second], 1), axis=0)
+    meets = np.bincount(pairs.ravel(), minlength=len(gray))
+    name = np.arange(len(gray), dtype=np.int32)
+    for a, b in pairs:
+        strong = max(gray[a], gray[b])
+        if meets[a] == meets[b] == 1 and abs(gray[a] - gray[b]) > contrast * strong:
+            name[b] = a
+    return without_small(name[labels], 1)
+
+
 def rejoined(labels: Labels) -> Labels:
     """Return labels joined where two that meet are convex together (a bar split across)."""
     from scipy import ndimage
