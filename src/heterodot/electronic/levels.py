@@ -418,7 +418,10 @@ def _states(
     for k, m in enumerate(materials):
         band = well.bands[k]
         if len(m.valleys) > 1 and band.longitudinal != band.transverse:
-            shifts = sign * valley_splitting(well, solution, k, band, m.valleys)
+            # shifts are small and converge early: the wider voxels do where they are below 2.8 Å
+            wide = on_grid.coarse_well.cells.spacing <= 2.8
+            grid = (on_grid.coarse_well, on_grid.coarse_solution) if wide else (well, solution)
+            shifts = sign * valley_splitting(*grid, k, band, m.valleys)
     made = []
     for k, vector in enumerate(solution.vectors):
         weights = [float((vector**2 * share).sum()) for share in well.cells.shares]
