@@ -193,6 +193,8 @@ def _round(
     place: str,
 ) -> Shape:
     facets = form(crystal, (1, 0, 0))
+    if key == "platelet" and cube_axes(crystal).layered:
+        axis = None  # it lies in its layers, whichever face meets another crystal
     wanted = cube_axes(crystal).vectors[2] if axis is None else np.asarray(axis, dtype=float)
     wanted = wanted / np.linalg.norm(wanted)
     near = max(facets, key=lambda f: float(f[0] @ wanted))

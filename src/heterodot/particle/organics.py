@@ -173,6 +173,10 @@ def crowded(blocks: Sequence[Crystallite], k: int, flat: Ints) -> Mask:
     if not isinstance(crystal, IonicCrystal) or len(flat) == 0:
         return found
     others = [grown(b, b.filled())[:2] for m, b in enumerate(blocks) if m != k]
+    if block.moved:
+        # ions of its own that were put off the lattice count as foreign
+        loose = np.array(sorted(block.moved))
+        others.append((block.flat[loose].astype(np.int64), block.positions(loose)))
     if not others:
         return found
     numbers = np.concatenate([kinds for kinds, _ in others])
