@@ -9,9 +9,8 @@ import numpy as np
 from heterodot.errors import InputError
 from heterodot.particle.checks import contacts
 from heterodot.particle.exchange import domain_index
-from heterodot.particle.neutral import Capping
 from heterodot.particle.particle import Particle
-from heterodot.particle.touch_up import largest_piece, relabel, settle_charge
+from heterodot.particle.touch_up import halide_of, relabel, tidy
 
 
 def etch(
@@ -46,7 +45,7 @@ def etch(
         raise InputError(
             f"{particle.domains[k].name} is the only domain; nothing would be left", place="domain"
         )
-    halide = _halide(particle, passivator)
+    halide = halide_of(particle, passivator)
     labels = _hand_over(particle, k)
     stay = labels != k
     kept = particle.replace(domain=labels).take(stay)
@@ -55,15 +54,7 @@ def etch(
     domains = tuple(d for m, d in enumerate(particle.domains) if m != k)
     info = {key: v for key, v in particle.info.items() if key not in ("relation", "interface")}
     bare = relabel(kept.replace(domain=relabelled, domains=domains, info=info))
-    settled = largest_piece(bare)
-    done: list[dict[str, Any]] = []
-    for _ in range(5):
-        settled, more = settle_charge(settled, halide, seed)
-        done += more
-        whole = largest_piece(settled)
-        if len(whole) == len(settled):
-            break
-        settled = whole
+    settled, done = tidy(bare, halide, seed)
     if abs(settled.net_charge) > 1e-6:
         raise InputError(
             f"a charge of {settled.net_charge:+g} e is left after etching",
@@ -95,14 +86,3 @@ def _hand_over(particle: Particle, k: int) -> np.ndarray[Any, np.dtype[np.int64]
         if particle.symbols[a] in other and particle.charge[b] < -1.5:
             labels[a] = d[b]
     return labels
-
-
-def _halide(particle: Particle, passivator: str | None) -> Capping | None:
-    from heterodot.particle.charging import capping_of
-
-    if passivator is not None:
-        return capping_of(passivator, ())
-    for number, charge in zip(particle.numbers, particle.charge, strict=True):
-        if -1.5 < charge < -0.5 and number not in (1, 6, 7, 8):
-            return Capping(int(number), float(charge))
-    return None

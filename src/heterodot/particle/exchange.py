@@ -21,7 +21,7 @@ from heterodot.organic import molecules, with_cell
 from heterodot.particle.organics import kept_rigid, molecule_of
 from heterodot.particle.particle import Domain, Particle
 from heterodot.particle.sublattice import new_sites, product_crystal, vegard
-from heterodot.particle.touch_up import relabel, separate
+from heterodot.particle.touch_up import halide_of, largest_piece, relabel, separate, tidy
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -161,7 +161,19 @@ def exchange(
     out, moved = separate(relabel(out))
     if moved:
         step["eased"] = moved
+    if q_old > 0:
+        # halide that sat on the old cations and reaches none of the new ones
+        out, done = tidy(out, halide_of(out), seed) if _falls_apart(particle, out) else (out, [])
+        if done:
+            step["neutralized"] = done
+            out = relabel(out)
     return out.replace(step)
+
+
+def _falls_apart(before: Particle, after: Particle) -> bool:
+    """Whether a particle that was one neutral piece is none any more."""
+    whole = abs(before.net_charge) < 1e-6 and len(largest_piece(before)) == len(before)
+    return whole and len(largest_piece(after)) < len(after)
 
 
 def domain_index(particle: Particle, domain: int | str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -92,7 +93,7 @@ def settle(
         assert best is not None
         move, height, layer = best
         moves.append(move)
-        beyond = max(_half_gap(layer, found, crystal, facet), tail.get(id(layer), 0.0))
+        beyond = max(_half_gap(crystal, facet.plane, found.index(layer)), tail.get(id(layer), 0.0))
         facets.append(replace(facet, distance=height + beyond))
     return shape.moved(facets), float(np.mean(np.square(moves))) if moves else 0.0
 
@@ -114,18 +115,20 @@ def _before_gap(chosen: list[Layer], found: tuple[Layer, ...], period: float) ->
     }
 
 
-def _half_gap(layer: Layer, found: tuple[Layer, ...], crystal: Crystal, facet: Facet) -> float:
-    """Distance above a layer's mean height at which nothing lies, Å."""
-    assert facet.plane is not None
-    period = crystal.d_spacing(facet.plane)
-    heights = (crystal.positions[list(layer.sites)] @ facet.normal - layer.position) % period
+@functools.lru_cache(maxsize=1024)
+def _half_gap(crystal: Crystal, plane: tuple[int, int, int], k: int) -> float:
+    """Distance above the mean height of layer ``k`` of a plane at which nothing lies, Å."""
+    found, period = layers(crystal, plane)
+    normal = crystal.plane_normal(plane)
+    layer = found[k]
+    heights = (crystal.positions[list(layer.sites)] @ normal - layer.position) % period
     heights = np.where(heights > period / 2, heights - period, heights)
     top = float(heights.max())
     others = [
         (float(h) - layer.position) % period
         for other in found
         if other is not layer
-        for h in crystal.positions[list(other.sites)] @ facet.normal
+        for h in crystal.positions[list(other.sites)] @ normal
     ]
     above = [h for h in others if h > top] or [period]
     return top + min(0.4, (min(above) - top) / 2)

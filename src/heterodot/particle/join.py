@@ -14,6 +14,7 @@ The rules, in order:
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ Mask = NDArray[np.bool_]
 
 MERGE = 1.9
 REACH = 5.0
+ZONE = 9.0
 
 
 class Side:
@@ -113,22 +115,23 @@ def _prune(a: Crystallite, b: Crystallite, all_: Sequence[Crystallite]) -> tuple
 
 
 def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] | None:
-    """Return the sites of each that lie within reach of filled sites of the other."""
+    """Return the sites of each that lie within reach of filled sites of the other.
+
+    Empty sites are those that bond to a filled one.
+    """
     from scipy.spatial import cKDTree
 
-    (low_a, high_a), (low_b, high_b) = a.extent(), b.extent()
-    low, high = np.maximum(low_a, low_b) - 2 * REACH, np.minimum(high_a, high_b) + 2 * REACH
-    if (high <= low).any():
-        return None
-    filled = [k.within(low, high, empty=False) for k in (a, b)]
-    points = [k.positions(f) for k, f in zip((a, b), filled, strict=True)]
+    zones = [_zone(a, b), _zone(b, a)]
+    filled = [zone[block.flat[zone] != 0] for block, zone in zip((a, b), zones, strict=True)]
     if min(len(f) for f in filled) == 0:
         return None
+    here = [block.positions(f) for block, f in zip((a, b), filled, strict=True)]
     found = []
-    for block, own, here, other in zip((a, b), filled, points, (points[1], points[0]), strict=True):
-        flat, at = own, here
+    for k, block in enumerate((a, b)):
+        flat, at = filled[k], here[k]
+        other = here[1 - k]
         if empty:
-            flat = block.within(low, high, empty=True)
+            flat = zones[k][_beside(block, zones[k])]
             at = block.positions(flat)
         floor, top = other.min(0) - REACH, other.max(0) + REACH
         inside = ((at > floor) & (at < top)).all(1)
@@ -141,6 +144,66 @@ def sides(a: Crystallite, b: Crystallite, *, empty: bool) -> tuple[Side, Side] |
             return None
         found.append(Side(block, flat))
     return found[0], found[1]
+
+
+def _beside(block: Crystallite, flat: Ints) -> Mask:
+    """Which sites are filled or bond to a filled one."""
+    seen = block.flat[flat] != 0
+    table = bonds(block.crystal)
+    site = block.site(flat)
+    for kind in np.unique(site):
+        mine = np.flatnonzero(site == kind)
+        for offset in block.offsets[table.site == kind]:
+            seen[mine] |= block.flat[flat[mine] + offset] != 0
+    return np.asarray(seen)
+
+
+# lattice sites of a crystallite that can come within reach of another one, found once for a pair
+_ZONES: weakref.WeakKeyDictionary[Crystallite, weakref.WeakKeyDictionary[Crystallite, Ints]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _zone(block: Crystallite, other: Crystallite) -> Ints:
+    """Sites of a block, filled or not, within ``ZONE`` of ions of another when they first met.
+
+    Ions are only added beside others, so what is in reach later is in the zone from the start.
+    """
+    from scipy.spatial import cKDTree
+
+    known = _ZONES.setdefault(block, weakref.WeakKeyDictionary())
+    if other in known:
+        return known[other]
+    (low, high), (low_b, high_b) = block.extent(), other.extent()
+    low, high = np.maximum(low, low_b) - 2 * REACH, np.minimum(high, high_b) + 2 * REACH
+    flat = np.zeros(0, dtype=np.int64)
+    if (high > low).all():
+        there = other.within(low, high, empty=False)
+        mine = block.within(low, high, empty=True)
+        if len(there) and len(mine):
+            points = other.positions(there)
+            at = block.positions(mine)
+            inside = ((at > points.min(0) - ZONE) & (at < points.max(0) + ZONE)).all(1)
+            mine, at = mine[inside], at[inside]
+            distance, _ = cKDTree(points).query(at, distance_upper_bound=ZONE)
+            flat = _grown(block, mine[np.isfinite(distance)])
+    known[other] = flat
+    return known[other]
+
+
+def _grown(block: Crystallite, flat: Ints) -> Ints:
+    """The sites and those that bond to them, inside the border of the box."""
+    n1, n2, n3, ns = block.species.shape
+    table = bonds(block.crystal)
+    site = block.site(flat)
+    found = [flat]
+    for kind in np.unique(site):
+        found += [flat[site == kind] + offset for offset in block.offsets[table.site == kind]]
+    grown = np.unique(np.concatenate(found))
+    cells = np.stack(np.unravel_index(grown // ns, (n1, n2, n3)), axis=-1)
+    p = block.pad
+    keep = ((cells >= p) & (cells < np.array([n1, n2, n3]) - p)).all(axis=1)
+    return np.asarray(grown[keep])
 
 
 def _pairs(p: Array, q: Array, reach: float) -> tuple[Ints, Ints, Array]:
@@ -319,14 +382,14 @@ def _place_halide(a: Crystallite, b: Crystallite, number: int, charge: float) ->
     if len(spots) == 0 or len(empty) == 0:
         return 0
     content = np.flatnonzero(filled & (charges > 1.5) & (lacks == 0))
-    crowd = _touching(spots, points[content], BOND * (radius[content] + size))
+    crowd = touching(spots, points[content], BOND * (radius[content] + size))
     reach = 1.25 * (radius[lacking] + size)
     chosen = cover(spots, points[lacking], reach, lacks[lacking], size, crowd)
     return _hold(blocks, owner, flat, points, empty, spots[chosen], number, charge)
 
 
-def _touching(spots: Array, points: Array, reach: Array) -> Ints:
-    """How many of the points each spot lies within reach of, (n_spots,)."""
+def touching(spots: Array, points: Array, reach: Array) -> Ints:
+    """Return how many of the points each spot lies within reach of, (n_spots,)."""
     if len(points) == 0:
         return np.zeros(len(spots), dtype=np.int64)
     i, j, d = _pairs(spots, points, float(reach.max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ def layers(
     >>> [layer.name for layer in found], round(period, 3)
     (['CsBr', 'PbBr2'], 5.874)
     """
+    h, k, m = (int(x) for x in plane)
+    return _layers(crystal, (h, k, m), tolerance)
+
+
+@functools.lru_cache(maxsize=1024)
+def _layers(
+    crystal: Crystal, plane: tuple[int, int, int], tolerance: float
+) -> tuple[tuple[Layer, ...], float]:
     period = crystal.d_spacing(np.asarray(plane))
     phase = (crystal.scaled @ np.asarray(plane)) % 1.0
     phase[phase > 1 - 1e-9] = 0.0

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.particle.checks import contacts, coordination, full_coordination
-from heterodot.particle.ions import CONTACT, radii
+from heterodot.particle.ions import BOND, CONTACT, radii
+from heterodot.particle.neutral import Capping
 from heterodot.particle.organics import molecule_of, with_partners
 from heterodot.particle.particle import Particle
 
@@ -23,7 +24,8 @@ def relabel(particle: Particle) -> Particle:
     """Return the particle with roles found from bonds: interface, surface, core; ligands stay.
 
     An atom bonded to another domain is interface; one with fewer bonds than its element has in
-    its crystal (or than most of its kind, where the crystal is not known) is surface.
+    its crystal (or than most of its kind, where the crystal is not known) is surface, and so is
+    one bonded to an ion whose charge the crystal does not have (halide that caps a sulfide).
     """
     found = contacts(particle)
     bonded = coordination(particle, found)
@@ -42,10 +44,25 @@ def relabel(particle: Particle) -> Particle:
             if usual is None and particle.domains[k].crystal is None:
                 usual = int(np.bincount(bonded[mine]).argmax())
             role[mine & (bonded < (99 if usual is None else usual))] = "surface"
+    strange = _strange(particle)
+    role[i[strange[j]]] = "surface"
+    role[j[strange[i]]] = "surface"
     role[i[across]] = "interface"
     role[j[across]] = "interface"
     role[(d < 0) | (particle.role == "ligand")] = "ligand"
     return particle.replace(role=role)
+
+
+def _strange(particle: Particle) -> NDArray[np.bool_]:
+    """Which atoms have a charge that no ion of their crystal has, (n_atoms,)."""
+    found = np.zeros(len(particle), dtype=bool)
+    for k, domain in enumerate(particle.domains):
+        if domain.crystal is None or domain.crystal.charges is None:
+            continue
+        mine = np.flatnonzero((particle.domain == k) & (particle.role != "ligand"))
+        own = np.round(domain.crystal.charges, 3)
+        found[mine] = ~np.isin(np.round(particle.charge[mine], 3), own)
+    return found
 
 
 def _alike(particle: Particle, k: int, charge: float) -> int | None:
@@ -185,7 +202,7 @@ def _trade(
 
 def _cap(particle: Particle, halide: tuple[int, float], count: int) -> tuple[Particle, int]:
     """Put up to ``count`` halide ions beside surface cations that lack neighbors."""
-    from heterodot.particle.join import around_cations, cover, room_for
+    from heterodot.particle.join import around_cations, cover, room_for, touching
 
     number, charge = halide
     size = float(radii(np.array([number]), np.array([charge]))[0])
@@ -204,7 +221,10 @@ def _cap(particle: Particle, halide: tuple[int, float], count: int) -> tuple[Par
         return particle, 0
     lacking = np.flatnonzero(lacks > 0)
     reach = 1.2 * (radius[lacking] + size)
-    chosen = cover(spots, particle.positions[lacking], reach, lacks[lacking], size)[:count]
+    # a spot beside cations that have all their neighbors serves less
+    content = np.flatnonzero((particle.charge > 1.5) & (lacks == 0) & (particle.role != "ligand"))
+    crowd = touching(spots, particle.positions[content], BOND * (radius[content] + size))
+    chosen = cover(spots, particle.positions[lacking], reach, lacks[lacking], size, crowd)[:count]
     if not chosen:
         return particle, 0
     from scipy.spatial import cKDTree
@@ -233,6 +253,52 @@ def largest_piece(particle: Particle) -> Particle:
     if pieces == 1:
         return particle
     return particle.take(label == np.bincount(label).argmax())
+
+
+def halide_of(particle: Particle, passivator: str | None = None) -> Capping | None:
+    """Return the halide asked for, or the first one that the particle holds."""
+    from heterodot.particle.charging import capping_of
+
+    if passivator is not None:
+        return capping_of(passivator, ())
+    for number, charge in zip(particle.numbers, particle.charge, strict=True):
+        if -1.5 < charge < -0.5 and number not in (1, 6, 7, 8):
+            return Capping(int(number), float(charge))
+    return None
+
+
+def tidy(
+    particle: Particle, halide: Capping | None, seed: int = 0
+) -> tuple[Particle, list[dict[str, Any]]]:
+    """Return one connected, neutral piece, and what was done to have it.
+
+    What nothing bonds to the largest piece goes, and domains of which nothing is left; charge is
+    settled as `settle_charge` does, until both hold.
+    """
+    done: list[dict[str, Any]] = []
+    for _ in range(6):
+        whole = largest_piece(particle)
+        if len(whole) < len(particle):
+            done.append(
+                {"action": "remove", "element": "loose ions", "count": len(particle) - len(whole)}
+            )
+        elif abs(particle.net_charge) < 1e-6:
+            break
+        particle, more = settle_charge(whole, halide, seed)
+        done += more
+    return without_empty_domains(particle), done
+
+
+def without_empty_domains(particle: Particle) -> Particle:
+    """Return the particle without domains that have no atoms."""
+    there = [k for k in range(len(particle.domains)) if (particle.domain == k).any()]
+    if len(there) == len(particle.domains):
+        return particle
+    index = np.full(len(particle.domains) + 1, -1, dtype=np.int64)
+    index[there] = np.arange(len(there))
+    return particle.replace(
+        domain=index[particle.domain], domains=tuple(particle.domains[k] for k in there)
+    )
 
 
 def added(
