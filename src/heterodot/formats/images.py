@@ -30,6 +30,7 @@ ROSETTA = {
 MAX_PIXELS = 2**28
 NANOMETERS = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7,
               "m": 1e9, "inch": 2.54e7, "pm": 1e-3, "a": 0.1, "å": 0.1, "angstrom": 0.1}  # fmt: skip
+SMALLEST_PIXEL = 1e-4  # nm
 LARGEST_PIXEL = 1e4  # nm: more is the resolution of a printer, not of a microscope
 
 
@@ -156,6 +157,12 @@ def _scale(opened: Any) -> tuple[float | None, dict[str, Any]]:
         match = re.search(r"PixelWidth\s*=\s*([-+.\deE]+)", said)
         if match and float(match[1]) > 0:
             return float(match[1]) * 1e9, metadata
+    gatan = str(tags.get(65003, "")).strip("\0 ").lower()
+    if gatan in NANOMETERS and float(tags.get(65009, 0) or 0) > 0:
+        return float(tags[65009]) * NANOMETERS[gatan], metadata
+    zeiss = str(tags.get(34118, "")).split()
+    if len(zeiss) > 3 and _number(zeiss[3]) > 0:
+        return _number(zeiss[3]) * 1e9, metadata
     resolution = float(tags.get(282, 0) or 0)
     unit = re.search(r"^unit=(.+)$", text, re.MULTILINE)
     if text.startswith("ImageJ") and unit and resolution > 0:
@@ -166,6 +173,13 @@ def _scale(opened: Any) -> tuple[float | None, dict[str, Any]]:
     if resolution > 0 and step is not None and step / resolution < LARGEST_PIXEL:
         return step / resolution, metadata
     return None, metadata
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _rosetta(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], list[str]]:
@@ -185,8 +199,7 @@ def _rosetta(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], li
         raise InputError(
             f"is not what its suffix says, or damaged ({error})", file=path, remedy="copy it again"
         ) from error
-    flat = [s for s in signals if np.ndim(s["data"]) == 2]
-    stacks = [s for s in signals if np.ndim(s["data"]) == 3]
+    flat, stacks, others = _images(signals)
     notes = []
     if flat:
         signal, data = flat[0], np.asarray(flat[0]["data"])
@@ -194,14 +207,57 @@ def _rosetta(path: Path) -> tuple[NDArray[Any], float | None, dict[str, Any], li
         signal, data = stacks[0], np.asarray(stacks[0]["data"])[0]
         notes.append(f"the first of {np.shape(stacks[0]['data'])[0]} frames was taken")
     else:
-        raise InputError("holds no image", file=path, remedy="export the image as .tif")
+        raise InputError(
+            f"holds no image{f' but {others[0]}' if others else ''}", file=path,
+            remedy="export the image as .tif",
+        )  # fmt: skip
     if len(flat) > 1:
         notes.append(f"the first of {len(flat)} images was taken")
-    axis = signal["axes"][-1]
-    factor = NANOMETERS.get(str(axis.get("units", "")).strip().lower())
-    size = float(axis.get("scale", 0.0)) * factor if factor else None
+    size = _step(signal["axes"][-1])
+    if size is not None and not SMALLEST_PIXEL <= size <= LARGEST_PIXEL * 100:
+        raise InputError(
+            f"states a pixel of {size:.3g} nm", file=path,
+            remedy="it may hold a diffraction pattern; else give the size of a pixel",
+        )  # fmt: skip
+    if (
+        size is not None
+        and data.size
+        and abs((_step(signal["axes"][-2]) or size) / size - 1) > 0.01
+    ):
+        raise InputError(
+            "has pixels that are not square", file=path, remedy="resample it and export it as .tif"
+        )
     metadata = {"original": signal.get("metadata", {})}
-    return data.astype(np.float64), size if size else None, metadata, notes
+    return data.astype(np.float64), size, metadata, notes
+
+
+def _images(signals: Any) -> tuple[list[Any], list[Any], list[str]]:
+    """Return single images and stacks among what a file holds, and what else is in it."""
+    flat: list[Any] = []
+    stacks: list[Any] = []
+    others: list[str] = []
+    for signal in signals:
+        shape = np.shape(signal["data"])
+        units = [str(axis.get("units", "")).strip() for axis in signal["axes"]]
+        kind = np.asarray(signal["data"]).dtype.kind
+        if kind == "c":
+            others.append("a Fourier transform (complex numbers)")
+        elif any(u.lower() in ("ev", "kev", "mev") for u in units):
+            others.append("spectra")
+        elif any(u.replace(" ", "").startswith("1/") or u in ("mrad", "rad") for u in units[-2:]):
+            others.append(f"a diffraction pattern (axes in {units[-1]})")
+        elif kind not in "buif" or len(shape) not in (2, 3) or 0 in shape:
+            others.append(f"{len(shape)}-dimensional data")
+        else:
+            (flat if len(shape) == 2 else stacks).append(signal)
+    return flat, stacks, others
+
+
+def _step(axis: Any) -> float | None:
+    """Return the scale of an axis, nm, or None if it has none."""
+    factor = NANOMETERS.get(str(axis.get("units", "")).strip().lower())
+    size = abs(float(axis.get("scale", 0.0))) * factor if factor else 0.0
+    return size if size > 0 and math.isfinite(size) else None
 
 
 def write_tiff(path: str | Path, image: Measurement) -> Path:
