@@ -162,15 +162,19 @@ def _clouds(result: StudyResult) -> list[tuple[str, str, Any, Any]]:
 
     if "skipped" in result.stages["electronic"].summary:
         return []
-    clouds = []
-    for carrier, color in (("electron", "#2171B5"), ("hole", "#D94801")):
-        path = result.stages["electronic"].path(f"{carrier}_density.npz")
+    stage, clouds = result.stages["electronic"], []
+    kinds = [("electron", "", "#2171B5"), ("hole", "", "#D94801")]
+    if "alignment" in stage.summary.get("atomistic", {}):
+        kinds += [("electron", "_atomistic", "#6BAED6"), ("hole", "_atomistic", "#FDAE6B")]
+    for carrier, model, color in kinds:
+        path = stage.path(f"{carrier}_density{model}.npz")
         with np.load(path, allow_pickle=False) as kept:
             values = np.pad(kept["values"], 1)  # so that the surface closes at the grid's edge
             spacing = float(kept["spacing"])
             origin = kept["origin"] - spacing
             vertices, faces = isosurface(values, float(kept["level"]), spacing, origin)
-        clouds.append((f"half of the {carrier}", color, vertices, faces))
+        suffix = ", tight binding" if model else ""
+        clouds.append((f"half of the {carrier}{suffix}", color, vertices, faces))
     return clouds
 
 

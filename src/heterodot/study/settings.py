@@ -180,6 +180,9 @@ class Electronic(Part):
     states: int = Field(3, ge=0, le=40, description="Electron and hole states; 0 for none.")
     spacing: Angstrom | None = Field(None, description="Grid spacing, Å (chosen if left out).")
     coulomb: bool = Field(True, description="Include the electron-hole attraction.")
+    atomistic: bool = Field(
+        False, description="Also the atoms' own states (tight binding), as surfaces in the page."
+    )
     materials: dict[str, dict[str, float]] = Field(
         {}, description="Values that replace the catalog's, e.g. {PbS = {ionization_energy = 5.2}}."
     )

@@ -19,12 +19,13 @@ import numpy as np
 from heterodot.catalog.database import state
 from heterodot.crystal import Crystal
 from heterodot.documents import plain
-from heterodot.errors import MissingValueError, NotFoundError
+from heterodot.errors import InputError, MissingValueError, NotFoundError
 from heterodot.files import read_text, write_text
 from heterodot.progress import Progress
 from heterodot.study.store import StageResult
 
 if TYPE_CHECKING:
+    from heterodot.electronic import Density
     from heterodot.epitaxy import OrientationRelationship, Search
     from heterodot.particle import Particle
     from heterodot.study.settings import Exchange, Relation, Settings
@@ -316,16 +317,47 @@ def electronic(job: Job) -> Mapping[str, Any]:
     )
     np.save(job.folder / "density_at_atoms.npy", densities.astype(np.float32), allow_pickle=False)
     for carrier in ("electron", "hole"):
-        density = found.density(carrier, 0)
-        np.savez_compressed(
-            job.folder / f"{carrier}_density.npz",
-            allow_pickle=False,
-            values=np.asarray(density.values, dtype=np.float32),
-            spacing=density.spacing,
-            origin=np.asarray(density.origin),
-            level=density.isovalue(0.5),
-        )
+        _keep_density(job.folder / f"{carrier}_density.npz", found.density(carrier, 0))
+    if wish.atomistic:
+        document["atomistic"] = plain(_atomistic(job, body))
     return document  # type: ignore[no-any-return]
+
+
+def _keep_density(path: Path, density: Density) -> None:
+    """Write a density and the value whose surface holds half of it."""
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        values=np.asarray(density.values, dtype=np.float32),
+        spacing=density.spacing,
+        origin=np.asarray(density.origin),
+        level=density.isovalue(0.5),
+    )
+
+
+def _atomistic(job: Job, body: Particle) -> dict[str, Any]:
+    """Compute the atoms' own states; where there are no parameters, say which are missing."""
+    from heterodot.electronic.atomistic import atomistic_levels
+    from heterodot.electronic.atomistic_density import describe, orbital_density
+
+    crystals = [domain.crystal for domain in body.domains if domain.crystal is not None]
+    chosen = np.flatnonzero((body.domain >= 0) & (body.role != "ligand"))
+    place = body.positions[chosen]
+    try:
+        found = atomistic_levels(
+            place,
+            [body.symbols[k] for k in chosen],
+            body.domain[chosen],
+            crystals,
+            seed=job.settings.study.seed,
+            progress=job.progress,
+        )
+    except InputError as error:
+        return {"skipped": str(error)}
+    for carrier in ("electron", "hole"):
+        cloud = orbital_density(found, place, carrier)
+        _keep_density(job.folder / f"{carrier}_density_atomistic.npz", cloud)
+    return dict(describe(found))
 
 
 def at_atoms(levels: Any, carrier: str, positions: Any) -> Any:
