@@ -22,7 +22,7 @@ from heterodot.probes.em import (
     shared_axes,
 )
 from heterodot.probes.em.orientation import misorientation
-from heterodot.probes.em.patterns import laue_rotations, reflections, zone_axes
+from heterodot.probes.em.zones import laue_rotations, reflections, zone_axes
 from tests.em.microscope import SHEAR, dimer, recorded
 
 

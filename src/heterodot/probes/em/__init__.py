@@ -10,12 +10,11 @@ from heterodot.probes.em.misfit import Misfit, misfits
 from heterodot.probes.em.orientation import (
     Candidate,
     MeasuredRelation,
-    consistent,
     measured_relation,
 )
 from heterodot.probes.em.patterns import Indexing, index
 from heterodot.probes.em.preview import EmSetup, preview
-from heterodot.probes.em.reading import Reading, domain_pair, not_there, read_domains
+from heterodot.probes.em.reading import Reading, consistent, domain_pair, not_there, read_domains
 from heterodot.probes.em.spots import Spot, find_spots
 from heterodot.probes.em.stem import StemSetup, simulate_stem
 from heterodot.probes.em.sublattices import Sublattice, sort_columns

@@ -15,7 +15,8 @@ import numpy as np
 
 from heterodot.probes.em.interface import Line
 from heterodot.probes.em.orientation import HALF_TURN, LATITUDE, MeasuredRelation
-from heterodot.probes.em.patterns import Indexing, laue_rotations
+from heterodot.probes.em.patterns import Indexing
+from heterodot.probes.em.zones import laue_rotations
 from heterodot.units import Value
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from heterodot.probes.em.spots import (
 
 Array = NDArray[np.float64]
 STANDS_OUT = 5.5  # of a spot over the median noise: one false spot in about 1e9 looks
-ALIKE = 0.85  # cosine of two spot patterns that are one lattice
+ALIKE = 0.9  # cosine of two spot patterns that are one lattice
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +219,14 @@ def _features(
         noise = np.maximum(noise, 1e-3 * filtered.amplitude.max())
         # the two smaller of four Rayleigh amplitudes average 0.75 of their median
         over = filtered.amplitude / (1.33 * noise)
+        if np.percentile(over, 99) < STANDS_OUT - 2.0:
+            continue
         top = float(np.percentile(filtered.amplitude, 99.5))
         maps.append(np.clip(filtered.amplitude - 1.33 * noise, 0, None) / max(top, 1e-30))
         sure.append(over > STANDS_OUT - 2.0)
-    seen = np.sum(sure, axis=0) >= min(2, len(vectors))
+    if not maps:
+        raise NotFoundError("no lattice stands out of the noise anywhere", place="find_grains")
+    seen = np.sum(sure, axis=0) >= min(2, len(maps))
     return np.array(maps), seen, (filtered.y, filtered.x)
 
 
@@ -255,9 +259,9 @@ def _clusters(features: Array, seen: NDArray[np.bool_], least: float) -> NDArray
     count = 0
     for k in range(1, len(done) + 1):
         own = labels == k
-        # the window smears a crystal past its edge; there the amplitude falls below a third
+        # the window smears a crystal past its edge, where the amplitude is a half
         if own.any():
-            own &= length > 0.33 * float(np.percentile(length[own], 80))
+            own &= length > 0.45 * float(np.percentile(length[own], 80))
         parts, n = ndimage.label(own)
         for j in range(1, n + 1):
             if (parts == j).sum() >= least:
@@ -280,6 +284,7 @@ def _two_means(unit: Array, weight: Array) -> NDArray[np.bool_] | None:
     # start from the places least like the whole and least like that one, averaged over a few
     first = unit[:, np.argsort(mean @ unit)[: max(3, unit.shape[1] // 50)]].mean(axis=1)
     second = unit[:, np.argsort(first @ unit)[: max(3, unit.shape[1] // 50)]].mean(axis=1)
+    first, second = (v / max(float(np.linalg.norm(v)), 1e-30) for v in (first, second))
     nearer = first @ unit > second @ unit
     for _ in range(30):
         if nearer.all() or not nearer.any():

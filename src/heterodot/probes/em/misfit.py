@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from heterodot.errors import NotFoundError
 from heterodot.probes.em.gpa import Strain
-from heterodot.probes.em.patterns import Indexing, reflections
+from heterodot.probes.em.patterns import Indexing
 from heterodot.probes.em.reading import Reading
+from heterodot.probes.em.zones import reflections
 from heterodot.units import Value
 
 Array = NDArray[np.float64]

@@ -8,7 +8,6 @@ Friedel's law hides polarity: zinc blende is compared as if it had a center of i
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.errors import InputError
-from heterodot.probes.em.patterns import TOLD_APART, Indexing, design, index, laue_rotations, order
+from heterodot.probes.em.patterns import TOLD_APART, Indexing, design, index
+from heterodot.probes.em.zones import Indices, laue_rotations
 from heterodot.units import Value
 
 if TYPE_CHECKING:
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from heterodot.epitaxy import OrientationRelationship
 
 __all__ = [
-    "Candidate", "Indexing", "MeasuredRelation", "consistent", "index", "measured_relation",
-    "misorientation",
+    "Candidate", "Indexing", "MeasuredRelation", "index", "measured_relation", "misorientation",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
-Indices = tuple[int, int, int]
 Answers = Indexing | Sequence[Indexing]
 HALF_TURN = np.diag([-1.0, -1.0, 1.0])
 STRAIN = 0.005  # of a domain against its bulk cell, standard deviation
@@ -164,48 +162,6 @@ def misorientation(a: Array, b: Array, crystal_a: Crystal, crystal_b: Crystal) -
     right = np.einsum("ij,njk->nik", b, laue_rotations(crystal_b))
     trace = np.einsum("mij,nij->mn", left, right).max()
     return math.degrees(math.acos(float(np.clip((trace - 1) / 2, -1, 1))))
-
-
-def consistent(
-    found: Sequence[Sequence[Indexing]], *, scale_error: float = 0.02
-) -> list[list[Indexing]]:
-    """Return the answers for the domains of one image, ranked again with one common scale.
-
-    The image's scale is the same for all domains, so a phase that needs another one than its
-    neighbors loses evidence (PbS and CdS differ by 1.8 % and by little else).
-
-    Parameters
-    ----------
-    found : sequence of sequence of Indexing
-        Answers of `index` for each domain.
-    scale_error : float
-        As given to `index`.
-    """
-    prior = max(scale_error, 1e-4)
-    grid = np.linspace(-4, 4, 161) * prior
-    curves = []
-    for answers in found:
-        rows = []
-        for one in answers:
-            scale = 1 / one.spacing_ratio.value - 1
-            error = math.hypot(one.spacing_ratio.error or 0.0, STRAIN)
-            free = one.evidence + 0.5 * (scale / prior) ** 2
-            rows.append(free - 0.5 * ((scale - grid) / error) ** 2)
-        curves.append(np.array(rows).reshape(-1, len(grid)))
-    # a neighbor that is nothing offered (evidence below zero) has no say on the scale
-    best: list[Array] = [
-        np.maximum(c.max(axis=0), 0.0) if len(c) else np.zeros(len(grid)) for c in curves
-    ]
-    whole = np.sum(best, axis=0) - 0.5 * (grid / prior) ** 2
-    result = []
-    for answers, curve, own in zip(found, curves, best, strict=True):
-        rest = whole - own
-        ranked = [
-            dataclasses.replace(one, evidence=float((row + rest).max() - rest.max()))
-            for one, row in zip(answers, curve, strict=True)
-        ]
-        result.append(sorted(ranked, key=order))
-    return result
 
 
 class _Option(NamedTuple):

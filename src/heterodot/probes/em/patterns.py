@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heterodot.errors import InputError, NotFoundError
-from heterodot.probes.em.preview import scattering
 from heterodot.probes.em.spots import Spot
+from heterodot.probes.em.visibility import absent, tilt_error
+from heterodot.probes.em.zones import Indices, frame_of, reflections, sure_strength, zone_axes
 from heterodot.units import Value
 
 if TYPE_CHECKING:
     from heterodot.crystal import Crystal
 
 Array = NDArray[np.float64]
-Indices = tuple[int, int, int]
 LOCAL = 0.003  # relative displacement of a spot by strain and uneven drift
 STRAY = 0.1  # share of spots that belong to nothing offered
 G_TOP = 0.85  # 1/Å: beyond it reflections are too dense to prove anything
@@ -123,52 +123,6 @@ class Indexing:
             "absent": self.absent,
             "evidence": self.evidence,
         }
-
-
-def zone_axes(crystal: Crystal, max_index: int = 4) -> list[Indices]:
-    """Return coprime [uvw] up to an index, one of each symmetry-equivalent set, simplest first."""
-    span = range(-max_index, max_index + 1)
-    every: list[Indices] = [
-        (u, v, w) for u in span for v in span for w in span if math.gcd(u, v, w) == 1
-    ]
-    every.sort(key=lambda u: (sum(i * i for i in u), [-i for i in u]))
-    inverse = np.linalg.inv(crystal.cell)
-    seen: set[Indices] = set()
-    kept = []
-    for u in every:
-        if u in seen:
-            continue
-        kept.append(u)
-        images = crystal.point_operations @ crystal.direction(u) @ inverse
-        for image in (*np.rint(images).astype(int), *np.rint(-images).astype(int)):
-            seen.add((int(image[0]), int(image[1]), int(image[2])))
-    return kept
-
-
-def laue_rotations(crystal: Crystal) -> Array:
-    """Return the proper rotations of the Laue group, (n, 3, 3): what spots can see of symmetry."""
-    operations = crystal.point_operations
-    turned = operations * np.linalg.det(operations)[:, None, None]
-    _, first = np.unique(np.round(turned, 6), axis=0, return_index=True)
-    return np.asarray(turned[np.sort(first)])
-
-
-def reflections(crystal: Crystal, g_max: float) -> tuple[NDArray[np.int64], Array]:
-    """Return allowed hkl up to g_max (1/Å), (n, 3), and |F| relative to the largest, kinematic."""
-    top = np.ceil(g_max * np.linalg.norm(crystal.cell, axis=1)).astype(int)
-    axes = [np.arange(-t, t + 1) for t in top]
-    hkl = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    q = np.linalg.norm(hkl @ crystal.reciprocal, axis=1)
-    hkl = hkl[(q > 0) & (q <= g_max)]
-    q2 = np.sum((hkl @ crystal.reciprocal) ** 2, axis=1)
-    factor = np.zeros(len(hkl), dtype=complex)
-    for number in np.unique(crystal.numbers):
-        sites = crystal.scaled[crystal.numbers == number]
-        # B = 1 Å², as for most of these crystals at room temperature; only ranks reflections
-        f = scattering(int(number), q2) * np.exp(-q2 / 4)
-        factor += f * np.exp(2j * np.pi * hkl @ sites.T).sum(axis=1)
-    strength = np.abs(factor) / max(float(np.abs(factor).max(initial=0.0)), 1e-30)
-    return hkl[strength > 0.02], strength[strength > 0.02]
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,8 +226,9 @@ def index(
             continue
         flat = np.linalg.norm(hkl @ crystal.reciprocal, axis=1) >= 1 / longest
         hkl, strength = hkl[flat], strength[flat]
+        sure = sure_strength(crystal, hkl)
         for zone in zone_axes(crystal, max_index):
-            found += _along(crystal, zone, hkl, strength, seen, chosen)
+            found += _along(crystal, zone, hkl, strength, sure, seen, chosen)
     if not found:
         raise NotFoundError(
             "no candidate phase explains two spots", place="index",
@@ -287,21 +242,12 @@ def order(one: Indexing) -> tuple[bool, float]:
     return not one.there, -one.evidence
 
 
-def frame_of(crystal: Crystal, zone: Indices) -> Array:
-    """Return rows x, y, z of an image frame whose z is the zone axis."""
-    z = crystal.direction(zone)
-    z = z / np.linalg.norm(z)
-    x = np.eye(3)[int(np.argmin(np.abs(z)))]
-    x = x - (x @ z) * z
-    x /= np.linalg.norm(x)
-    return np.array([x, np.cross(z, x), z])
-
-
 def _along(
     crystal: Crystal,
     zone: Indices,
     hkl: NDArray[np.int64],
     strength: Array,
+    sure: Array,
     seen: _Seen,
     chosen: list[int],
 ) -> list[Indexing]:
@@ -309,12 +255,12 @@ def _along(
     on = hkl @ np.array(zone) == 0
     if on.sum() < 4:
         return []
-    hkl, strength = hkl[on], strength[on]
+    hkl, strength, sure = hkl[on], strength[on], sure[on]
     frame = frame_of(crystal, zone)
     flat = (hkl @ crystal.reciprocal @ frame.T)[:, :2]
     found: list[tuple[float, Indexing]] = []
     for turn in _turns(flat, strength, seen):
-        one = _refined(crystal, zone, hkl, flat, strength, frame, turn, seen, chosen)
+        one = _refined(crystal, zone, hkl, flat, strength, sure, frame, turn, seen, chosen)
         if one is None:
             continue
         # the same answer again, a symmetry operation away, brings the same evidence
@@ -362,6 +308,7 @@ def _refined(
     hkl: NDArray[np.int64],
     flat: Array,
     strength: Array,
+    sure: Array,
     frame: Array,
     turn: float,
     seen: _Seen,
@@ -400,8 +347,8 @@ def _refined(
     penalty = 0.5 * float((parameters**2 / prior**2)[1:].sum())
     # trials: zone axes and turns that were open
     trials = math.log(200.0 * math.pi / max(math.sqrt(covariance[0, 0]), 1e-3))
-    absent, missed = _absent(
-        flat, strength, nearest[hit], seen.at[hit], seen.amplitude[hit], seen.thickness,
+    lacking, missed = absent(
+        flat, sure, nearest[hit], seen.at[hit], seen.amplitude[hit], seen.thickness,
         float(seen.amplitude.min()),
     )  # fmt: skip
     root = np.sqrt(seen.amplitude)
@@ -418,9 +365,9 @@ def _refined(
         seen.at[hit],
         seen.tight[hit],
         float(root[hit].sum() / root.sum()),
-        absent,
+        lacking,
         float((weight * gains).sum()) - penalty - trials - missed,
-        Value(0.0, "deg", _tilt_error(seen.at[hit], seen.thickness)),
+        Value(0.0, "deg", tilt_error(seen.at[hit], seen.thickness)),
     )
 
 
@@ -481,68 +428,3 @@ def fit_warp(
     rest = (seen - model).ravel() - matrix @ parameters
     chi = float((weight * rest**2).sum()) / max(len(rest) - 2, 1)
     return parameters, np.asarray(covariance * max(chi, 1.0))
-
-
-def _absent(
-    flat: Array,
-    strength: Array,
-    matched: NDArray[np.int64],
-    at: Array,
-    amplitude: Array,
-    thickness: float,
-    weakest: float,
-) -> tuple[float, float]:
-    """Return the share of low reflections that should stand out and do not, and a cost.
-
-    What should stand out: kinematic amplitude three times above ``weakest``, the least spot found,
-    under the tilt (up to 4.5 degrees, at a cost) that excuses most. A spot weaker than a quarter of
-    what is expected counts as missing: it leaks in from a neighbor.
-    """
-    q = np.linalg.norm(flat, axis=1)
-    top = max(0.7 * float(np.linalg.norm(at, axis=1).max()), float(q.min()) * 1.2)
-    half = (flat[:, 0] > 1e-9) | ((np.abs(flat[:, 0]) <= 1e-9) & (flat[:, 1] > 0))
-    found = np.zeros(len(flat))
-    for j, a in zip(matched, amplitude, strict=True):
-        same = np.linalg.norm(flat - flat[j], axis=1) < 1e-6
-        same |= np.linalg.norm(flat + flat[j], axis=1) < 1e-6
-        found[same] = np.maximum(found[same], a)
-    # (tilt, reflection): how much of its length along the beam the plane of the transform cuts
-    depth = np.outer(np.sin(TILTS[:, 0]), q) * np.abs(
-        np.sin(np.subtract.outer(TILTS[:, 1], np.arctan2(flat[:, 1], flat[:, 0])))
-    )
-    cut = np.exp(-0.5 * (depth * max(thickness, 10.0) / 0.45) ** 2) + 0.03
-    expected = strength * cut
-    # what the lens and the probe damp is far out: low reflections set the scale for low ones
-    near = np.linalg.norm(at, axis=1) <= top
-    use = near if near.sum() > 1 else np.ones(len(at), dtype=bool)
-    ratio = amplitude[use] / np.maximum(expected[:, matched[use]], 1e-9)
-    rate = np.exp(np.median(np.log(np.maximum(ratio, 1e-9)), axis=1))[:, None]
-    limit = 0.3 * np.maximum((strength * (found > 0)).max(), np.median(strength))
-    low = half & (q <= top) & (strength >= limit)
-    there = found > rate * expected / 4
-    clear = low & (rate * expected > 3 * weakest)
-    visible = clear & ~there
-    # a tilt is no excuse where it would have put out spots that are seen
-    dim = ((cut[:, matched] < 0.15) & (amplitude > 2 * weakest)).sum(axis=1)
-    missed = 3.0 * np.minimum(visible.sum(axis=1), 5) + 0.5 * (np.degrees(TILTS[:, 0]) / 2) ** 2
-    missed = missed + 1.5 * dim
-    best = int(np.argmin(missed))
-    weight = expected[best] * (clear[best] | (low & there[best]))
-    share = float(weight[~there[best]].sum() / max(float(weight.sum()), 1e-30))
-    return share, float(missed[best])
-
-
-TILTS = np.radians(
-    [[0.0, 0.0], *([t, a] for t in (1.5, 3.0, 4.5) for a in range(0, 180, 15))]
-)  # magnitude and direction of the axis
-
-
-def _tilt_error(at: Array, thickness: float) -> float:
-    """Return the tilt (degrees) at which the spots would leave the plane of the transform.
-
-    A crystal of thickness t has reflections 1/t long along the beam, so a spot at g is seen up to
-    tilts of about 1/(t g); what counts is the direction in which spots reach least far.
-    """
-    angles = np.linspace(0, math.pi, 37)
-    reach = np.abs(at @ np.array([np.cos(angles), np.sin(angles)])).max(axis=0).min()
-    return math.degrees(math.asin(min(1.0, 1 / (max(thickness, 10.0) * max(float(reach), 1e-3)))))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heterodot.probes.em.patterns import Indexing, Indices
+from heterodot.probes.em.patterns import Indexing
+from heterodot.probes.em.zones import Indices
 from heterodot.units import Value
 
 if TYPE_CHECKING:
