@@ -108,6 +108,16 @@ def test_sizes_are_kept() -> None:
         assert spans == pytest.approx(n * 5.605, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("shape", "size"), [("disk", "4 nm x 1.5 nm"), ("platelet", "4 x 1.5 nm"), ("rod", "2 x 5 nm")]
+)
+def test_flat_and_long_bodies_take_their_sizes_in_either_order(shape: str, size: str) -> None:
+    other = " x ".join(reversed([part.removesuffix(" nm") for part in size.split(" x ")])) + " nm"
+    one, two = build("CsPbBr3", shape, size), build("CsPbBr3", shape, other)
+    assert one.formula == two.formula
+    assert np.array_equal(one.positions, two.positions)
+
+
 def test_nanocluster_disk_has_the_printed_dimensions() -> None:
     particle = build("CsPbBr3", "disk", "13 nm x 2 nm")
     spans = np.sort(np.ptp(particle.positions, axis=0)) / 10

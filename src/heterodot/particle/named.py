@@ -208,6 +208,8 @@ def _round(
         (diameter,) = _count(sizes, 1, key, place)
         return Shape(key, (Facet(-up, 0.0, down),), (np.zeros(3), diameter / 2), text=text)
     first, second = _count(sizes, 2, key, place)
+    if (key in ("disk", "platelet") and second > first) or (key == "rod" and second < first):
+        first, second = second, first  # a disk is flat and a rod long, in whichever order given
     if key == "cap":
         # a ball that meets the plane in a circle of the first size and rises by the second
         height = second if len(sizes) == 2 else first / 2
