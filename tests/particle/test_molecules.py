@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from ase.data import covalent_radii
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from heterodot.catalog import crystal
 from heterodot.cif import write_cif
+from heterodot.cli.main import cli
 from heterodot.crystal import Crystal
 from heterodot.epitaxy import interfaces, search
 from heterodot.epitaxy.slabs import bicrystal
@@ -373,6 +376,22 @@ def test_strain_moves_molecules_without_bending_them(sheet_on_sheet):
     assert shapes_of(particle, 1) == shapes_of(build("PMA2PbBr4", "platelet", "2.4 nm x 1.7 nm"))
     assert "molecules whole" not in failed(particle)
     assert found.matches
+
+
+def test_the_documented_command_builds_the_preferred_interface(tmp_path):
+    arguments = [
+        "build", "--a", "PMA2PbBr4", "--shape-a", "platelet", "--size-a", "2.6 nm x 1.7 nm",
+        "--b", "CsPbBr3", "--shape-b", "cuboid", "--size-b", "1.8 x 1.8 x 1.7 nm",
+        "--plane-a", "1 -1 0", "--plane-b", "1 1 0", "--max-index", "1",
+        "-o", str(tmp_path / "l.xyz"), "--json", "--quiet",
+    ]  # fmt: skip
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    made = json.loads(result.stdout)
+    assert made["passed"] is True
+    names = [domain["name"] for domain in made["domains"]]
+    assert names == ["PMA2PbBr4", "CsPbBr3"]
+    assert made["domains"][0]["molecules"]["PMA"] == made["domains"][0]["composition"]["N"]
 
 
 def test_slabs_for_other_engines_have_all_atoms(sheet_on_sheet):
