@@ -179,7 +179,11 @@ def fit(
     if loose:
         problem, solution = _spread_freed(problem, solution, progress)
     evidence = _evidence(problem, solution, progress)
-    records = {c.name: _standing(problem, solution, c.name, evidence[c.name]) for c in components}
+    strongest = max(evidence.values())
+    records = {
+        c.name: _standing(problem, solution, c.name, evidence[c.name], strongest)
+        for c in components
+    }
     absent: list[Component] = []
     while drop_absent:
         weak = [c for c in problem.components if not _keeps(c, records[c.name]["present"], silica)]
@@ -196,7 +200,7 @@ def fit(
         solution = solve(problem, begin, progress=progress)
         again = [c.name for c in weak if c is not weakest]
         for name, value in _evidence(problem, solution, progress, again).items():
-            records[name] = _standing(problem, solution, name, value)
+            records[name] = _standing(problem, solution, name, value, strongest)
     misfit = _misfit(problem, solution)
     if check_wavelength and misfit > 0.15:
         warnings += better_wavelength(problem, solution.chi2)
@@ -374,8 +378,14 @@ def _misfit(problem: Problem, solution: Solution) -> float:
     return math.sqrt(max(solution.chi2 - noise, 0.0) / max(above, 1e-30))
 
 
-def _standing(problem: Problem, solution: Solution, name: str, evidence: float) -> dict[str, Any]:
-    """Return mass, its error and whether a component is there."""
+def _standing(
+    problem: Problem, solution: Solution, name: str, evidence: float, strongest: float
+) -> dict[str, Any]:
+    """Return mass, its error and whether a component is there.
+
+    One whose lines are so wide that it could be the tails of others (below 1.5 nm, or strain at its
+    bound) needs a hundredth of the strongest phase's evidence.
+    """
     names, covariance, _ = covariance_of(solution, problem, solution.noise)
     k = [c.name for c in problem.components].index(name)
     mass = float(solution.factors[k])
@@ -387,8 +397,11 @@ def _standing(problem: Problem, solution: Solution, name: str, evidence: float) 
         if not isinstance(c, HumpComponent)
     ]
     total = float(sum(masses)) or 1.0
+    size = solution.values.get(f"{name}.size", math.inf)
+    strain = solution.values.get(f"{name}.microstrain", 0.0)
+    shapeless = (size < 15.0 or strain > 0.045) and evidence < 0.01 * strongest
     return {
-        "present": bool(evidence > 10 and mass > 3 * error),
+        "present": bool(evidence > 10 and mass > 3 * error and not shapeless),
         "evidence": evidence,
         "fraction": mass / total,
         "fraction_error": error / total,
