@@ -22,6 +22,8 @@ from heterodot.cli.console import Console, verb
 @click.option("--plane-a", help="Plane of A at the interface, e.g. '2 1 0' (instead of a rank).")
 @click.option("--plane-b", help="Plane of B at the interface.")
 @click.option("--max-index", default=2, show_default=True, help="Index limit of the search.")
+@click.option("--max-area", default="400", show_default=True, help="Coincidence cell, Å².")
+@click.option("--max-strain", default="3", show_default=True, help="Principal strain, percent.")
 @click.option("--interface", "rank", default=1, show_default=True, help="Rank of the interface.")
 @click.option("--shared", help="Element of the layer that both share, e.g. Pb.")
 @click.option("--cut-a", help="Distance of the interface from A's center, e.g. '-0.4 nm'.")
@@ -181,26 +183,33 @@ def termination(text: str | None) -> Any:
 
 
 def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from heterodot.cli.epitaxy import fraction
     from heterodot.epitaxy import ranked, search
     from heterodot.errors import InputError, NotFoundError
+    from heterodot.units import parse
 
+    limits = {
+        "max_index": o["max_index"],
+        "max_area": parse(o["max_area"], "angstrom^2", place="--max-area"),
+        "max_strain": fraction(o["max_strain"]),
+    }
     planes = [o["plane_a"], o["plane_b"]]
     if (planes[0] is None) != (planes[1] is None):
         raise InputError("only one plane was given", place="--plane-a, --plane-b")
     if planes[0] is not None:
-        found = search(a, b, max_index=o["max_index"], progress=console.progress)
+        found = search(a, b, **limits, progress=console.progress)
         relation = found.find(indices(planes[0], "--plane-a"), indices(planes[1], "--plane-b"))
         return relation, {**relation.to_json(), "rank": relation.rank}
     rank = o["match"] or 1
     # the order that 'heterodot epitaxy' shows
-    found = ranked(a, b, max_index=o["max_index"], progress=console.progress)
+    found = ranked(a, b, **limits, progress=console.progress)
     for note in found.notes:
         console.remark(note)
     if not 1 <= rank <= len(found.matches):
         raise NotFoundError(
             f"there are {len(found.matches)} relations, not {rank}",
             place="--match",
-            remedy="see 'heterodot epitaxy', or raise --max-index",
+            remedy="see 'heterodot epitaxy', or raise --max-index or --max-strain",
         )
     relation = found.matches[rank - 1]
     return relation, {"rank": rank, **relation.to_json()}

@@ -164,6 +164,9 @@ class ParticleSettings(Part):
     inside: int | None = Field(None, ge=1, description="Put this many B inside A.")
     overhang: bool = Field(False, description="Let B be wider than the facet (mushroom).")
     passivator: str | None = Field(None, description="Halide that may cap surfaces.")
+    completion: Literal["halide", "vacancies"] = Field(
+        "halide", description="Surplus chalcogen of a surface: replaced by halide, or left out."
+    )
     exchange: tuple[Exchange, ...] = Field((), description="Exchanges, in this order.")
 
 

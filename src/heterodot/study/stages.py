@@ -207,6 +207,7 @@ def particle(job: Job) -> Mapping[str, Any]:
         cut_b=wish.cut_b,
         strain=wish.strain,
         passivator=wish.passivator,
+        completion=wish.completion,
         overhang=wish.overhang,
         caps=wish.caps,
         positions=wish.inside,
