@@ -168,6 +168,32 @@ def test_domains_that_hang_by_a_neck_are_one_particle_if_asked() -> None:
     assert np.median(ratio) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("bright", [False, True])
+def test_monolayer_where_the_film_is_the_lesser_part(bright: bool) -> None:
+    rng = np.random.default_rng(1)
+    ny, nx, step = 400, 450, 48
+    y, x = np.mgrid[: 4 * ny, : 4 * nx] / 4
+    covered = np.zeros((4 * ny, 4 * nx))
+    edges = []
+    for cy in np.arange(24, ny - 20, step):
+        for cx in np.arange(24, nx - 20, step):
+            edge = 40 * (1 + 0.04 * rng.normal())
+            box = np.s_[int(4 * (cy - 30)) % (4 * ny) if cy > 30 else 0 : int(4 * (cy + 30)),
+                        int(4 * (cx - 30)) % (4 * nx) if cx > 30 else 0 : int(4 * (cx + 30))]  # fmt: skip
+            inside = (np.abs(y[box] - cy) < edge / 2) & (np.abs(x[box] - cx) < edge / 2)
+            covered[box] += inside * rng.uniform(0.8, 1.2)
+            edges.append(edge)
+    thick = covered.reshape(ny, 4, nx, 4).mean((1, 3))
+    assert (thick > 0.5).mean() > 0.6
+    image = 200 + 0.03 * np.arange(nx) + (30 if bright else -30) * thick
+    image = ndimage.gaussian_filter(image, 0.7) + 6 * rng.normal(size=image.shape)
+    found = segment(image, 0.25)
+    assert found.polarity == ("bright" if bright else "dark")
+    assert found.shape == "cube"
+    assert len(found.particles) == len(edges)
+    assert found.mean().value == pytest.approx(0.25 * np.mean(edges), rel=0.02)
+
+
 def test_screenshot_with_bar_and_label() -> None:
     truth = field("sphere", shape=(600, 700), count=45, seed=3)
     gray, bar = screenshot(truth)

@@ -55,7 +55,7 @@ def flatten(
     if keep is not None:
         known = (blocked(keep.astype(float)) > 0.999).astype(float)
     bases = [_basis(n, step, size) for n, size in zip(blocks.shape, image.shape, strict=True)]
-    sides = {"bright": (1,), "dark": (-1,), "auto": (1, -1)}[polarity]
+    sides = {"bright": (1,), "dark": (-1,), "auto": _sides(image)}[polarity]
     fits = {s: _one_sided(bases, s * blocks, known) for s in sides}
     # the support is the side on which what is left is narrow and fills most of the blocks
     sign = min(fits, key=lambda s: fits[s][1])
@@ -65,6 +65,29 @@ def flatten(
     wide = [_spline(np.arange(n) / n) for n in image.shape]
     support = wide[0] @ fits[sign][0] @ wide[1].T
     return sign * image - support, sign, warnings
+
+
+def _sides(image: Image) -> tuple[int, ...]:
+    """Return the sign of the particles, or both signs where their pattern does not tell.
+
+    The film hangs together between the particles, however little of it there is, as in a monolayer;
+    particles do not, unless they touch.
+    """
+    from scipy import ndimage
+
+    step = max(1, max(image.shape) // 1024)
+    small = ndimage.uniform_filter(image, step)[::step, ::step] if step > 1 else image
+    smooth = ndimage.gaussian_filter(small, 1.5 if step == 1 else 1.0)
+    local = smooth - ndimage.gaussian_filter(smooth, max(small.shape) / 12)
+    high = local > otsu(local.ravel())
+    together = {}
+    for sign, particles in ((1, high), (-1, ~high)):
+        sizes = np.bincount(ndimage.label(particles)[0].ravel())[1:]
+        together[sign] = float(sizes.max() / sizes.sum()) if len(sizes) else 1.0
+    apart = min(together, key=lambda sign: together[sign])
+    if together[apart] < 0.35 and together[-apart] > 0.75:
+        return (apart,)
+    return (1, -1)
 
 
 def _basis(blocks: int, step: int, size: int) -> Image:
