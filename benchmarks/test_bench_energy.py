@@ -9,9 +9,9 @@ from heterodot.catalog import crystal
 from heterodot.energy import fit_potential, relax
 
 
-@pytest.fixture(scope="module")
-def potential():
-    found = fit_potential(crystal("CsPbCl3"), crystal("PbS"))
+@pytest.fixture(scope="module", params=[1.0, 8.4], ids=["bare", "screened"])
+def potential(request):
+    found = fit_potential(crystal("CsPbCl3"), crystal("PbS"), screening=request.param)
     found.evaluate(np.array([[0, 0, 0], [0, 0, 2.9]]), ["Pb", "S"])  # compile
     return found
 
@@ -24,7 +24,21 @@ def body(name: str, repeat: int, n: int | None = None):
 
 
 def test_fit_two_crystals(benchmark) -> None:
-    benchmark(fit_potential, crystal("CsPbCl3"), crystal("PbS"))
+    """With what the process keeps of earlier fits forgotten."""
+    from heterodot.energy import ionic
+
+    def fit() -> None:
+        ionic._FITTED.clear()
+        fit_potential(crystal("CsPbCl3"), crystal("PbS"))
+
+    benchmark(fit)
+
+
+def test_elastic_constants_of_two_crystals(benchmark, potential) -> None:
+    from heterodot.energy import elastic_constants
+
+    cells = [crystal(name).primitive() for name in ("CsPbCl3", "PbS")]
+    benchmark(lambda: [elastic_constants(potential, cell) for cell in cells])
 
 
 def test_one_step_of_20000_atoms(benchmark, potential) -> None:
