@@ -40,6 +40,43 @@ def test_cube_with_cap_and_checks(benchmark, cubes, edge, cap) -> None:
     assert found["passed"]
 
 
+@pytest.fixture(scope="module")
+def stepped():
+    found = search(crystal("CsPbCl3"), crystal("PbS"), max_index=2)
+    return found.find((2, 1, 0), (2, 2, 1))
+
+
+@pytest.mark.parametrize(("edge", "other"), [(3.4, 2.8), (7.0, 6.0), (20.0, 16.0)])
+def test_stepped_dimer_with_checks(benchmark, stepped, edge, other) -> None:
+    """About 1,000, 8,500 and 190,000 atoms, registry included."""
+    found = benchmark.pedantic(
+        lambda: report(
+            build(
+                "CsPbCl3",
+                "cube",
+                f"{edge} nm",
+                "PbS",
+                "cuboctahedron",
+                f"{other} nm",
+                stepped,
+                overhang=True,
+            )
+        ),
+        rounds=1 if edge > 10 else 3,
+        warmup_rounds=1 if edge < 10 else 0,
+    )
+    benchmark.extra_info["atoms"] = found["atoms"]
+    assert found["passed"]
+
+
+def test_registry_of_a_stepped_interface(benchmark, stepped) -> None:
+    from heterodot.particle.placement import place
+    from heterodot.particle.registry import refine
+
+    how = place(stepped)
+    benchmark(lambda: refine(stepped, how))
+
+
 def test_sulfide_sphere_of_ten_thousand_atoms(benchmark) -> None:
     particle = benchmark.pedantic(
         lambda: build("PbS", "sphere", "7.8 nm", passivator="Cl"), rounds=3, warmup_rounds=1

@@ -142,6 +142,31 @@ def test_cadmium_makes_zinc_blende() -> None:
     assert changed.domains[0].crystal.symmetry.number == 216
 
 
+@pytest.mark.parametrize("replacement", ["Pb=2Cu", "Pb=Zn"])
+def test_nothing_comes_loose_when_small_cations_take_over(replacement: str) -> None:
+    """Halide that capped lead and reaches none of the small cations leaves; charge is settled."""
+    found = search(crystal("CsPbBr3"), crystal("PbS"), max_index=1)
+    two = build(
+        "CsPbBr3", "cube", "3.5 nm", "PbS", "hemisphere", "2.4 nm",
+        found.find((1, 0, 0), (1, 0, 0)), caps=2,
+    )  # fmt: skip
+    changed = exchange(two, 1, replacement)
+    sound(changed)
+    assert changed.composition(1).get("Pb", 0) == 0
+
+
+def test_etching_the_host_of_two_caps_leaves_one_of_them() -> None:
+    found = search(crystal("CsPbBr3"), crystal("PbS"), max_index=1)
+    two = build(
+        "CsPbBr3", "cube", "3.5 nm", "PbS", "hemisphere", "2.4 nm",
+        found.find((1, 0, 0), (1, 0, 0)), caps=2,
+    )  # fmt: skip
+    left = etch(two, "CsPbBr3")
+    sound(left)
+    assert len(left.domains) == 1
+    assert {"action", "element", "count"} <= set(left.history[-1]["neutralized"][0])
+
+
 def test_exchange_back_and_forth_returns_the_particle() -> None:
     there = exchange(cube(), 0, "Br=Cl")
     back = exchange(there, 0, "Cl=Br")
@@ -195,6 +220,12 @@ def test_ligands_fit_and_keep_the_charge(ligand: str) -> None:
     assert (owner[pairs[:, 0]] == owner[pairs[:, 1]]).all()
     assert set(symbols) <= set("CHNO")
     assert least_contact(covered) > 0.75
+
+
+def test_oleate_is_held_by_a_cation_on_odd_surfaces_too() -> None:
+    """Oxygen binds a cation and stands off halide: no loose molecule, no short contact."""
+    sphere = build("Pb4S3Br2", "sphere", "3.4 nm")
+    sound(passivate(sphere, "oleate", coverage=0.4))
 
 
 def test_ensembles_have_their_mean_and_spread() -> None:

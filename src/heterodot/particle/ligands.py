@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from heterodot.errors import InputError
 from heterodot.particle.checks import contacts, coordination
 from heterodot.particle.exchange import domain_index
+from heterodot.particle.ions import BOND, CONTACT, radii
 from heterodot.particle.molecules import LIGANDS, Molecule, molecule
 from heterodot.particle.organics import molecule_of
 from heterodot.particle.particle import Particle
@@ -227,6 +228,7 @@ def _fit(
     grid: _Occupied,
     random: np.random.Generator,
 ) -> Array | None:
+    """Return the molecule on a site, turned so that nothing is too close, or None."""
     origin = particle.positions[site] + lift * out
     spin = random.random() * 2 * np.pi
     for tilt in np.radians((0.0, 15.0, 30.0)):
@@ -239,8 +241,26 @@ def _fit(
             limit = np.where(tail, limit, np.where(hydrogen, 1.5, 2.0))
             if (distance < limit).any() or grid.clashes(placed, hydrogen):
                 continue
+            if body.symbols[0] == "O" and not _held(particle, body, placed[:2], site, tree):
+                continue
             return np.asarray(placed)
     return None
+
+
+def _held(particle: Particle, body: Molecule, oxygen: Array, site: int, tree: Any) -> bool:
+    """Whether the oxygen of a carboxylate bonds to a cation and stands off everything else."""
+    size = radii(np.full(len(oxygen), 8), np.asarray(body.charges[: len(oxygen)]))
+    bonded = False
+    for point, own in zip(oxygen, size, strict=True):
+        near = np.array([n for n in tree.query_ball_point(point, 5.0) if n != site], dtype=int)
+        if len(near) == 0:
+            continue
+        d = np.linalg.norm(particle.positions[near] - point, axis=1)
+        total = own + radii(particle.numbers[near], particle.charge[near])
+        if (d < (CONTACT + 0.005) * total).any():
+            return False
+        bonded |= bool(((particle.charge[near] > 0.5) & (d < BOND * total)).any())
+    return bonded
 
 
 def _orient(out: Array, turn: float, tilt: float) -> Array:
