@@ -168,3 +168,22 @@ def test_state_of_a_dimer_on_a_grid(tmp_path) -> None:
         orbital_density(found, place[:-1], 0)
     with pytest.raises(InputError, match="resolve"):
         orbital_density(found, place, 0, spacing=4.0)
+
+
+def test_a_study_keeps_the_surfaces_of_atoms_or_says_what_is_missing(tmp_path) -> None:
+    from types import SimpleNamespace
+
+    from heterodot.progress import silent
+    from heterodot.study.stages import _atomistic
+    from tests.electronic.particles import single
+
+    job = SimpleNamespace(
+        folder=tmp_path, settings=SimpleNamespace(study=SimpleNamespace(seed=0)), progress=silent
+    )
+    found = _atomistic(job, single("PbS", lambda r: np.linalg.norm(r, axis=1) < 7.0))
+    assert found["alignment"]["type"] == "one domain"
+    with np.load(tmp_path / "hole_density_atomistic.npz", allow_pickle=False) as kept:
+        inside = kept["values"] >= kept["level"]
+        assert kept["values"][inside].sum() / kept["values"].sum() == pytest.approx(0.5, abs=0.03)
+    missing = _atomistic(job, single("Cs4PbBr6", lambda r: np.linalg.norm(r, axis=1) < 9.0))
+    assert "Cs4PbBr6" in missing["skipped"]

@@ -139,3 +139,37 @@ def test_file_and_map_exclude_each_other(file):
     result = CliRunner().invoke(electronic, [str(file), "--map", "CsPbCl3", "PbS"])
     assert result.exit_code == 2
     assert CliRunner().invoke(electronic, []).exit_code == 2
+
+
+def test_transfer_trend_command():
+    result = run(
+        transfer,
+        "--trend",
+        "CsPbBr3",
+        "CdS",
+        "--sizes",
+        "3.4,4nm",
+        "--carrier",
+        "electron",
+        "--json",
+    )
+    (trend,) = json.loads(result.stdout)["trends"]
+    assert trend["cube_sizes_angstrom"] == [34.0, 40.0]
+    assert len(trend["transfers"]) == 2
+    assert 0 <= trend["probability_that_first_is_faster"] <= 1
+    assert CliRunner().invoke(transfer, []).exit_code == 2
+
+
+def test_atoms_and_cube_files(file, tmp_path):
+    folder = tmp_path / "orbitals"
+    result = run(
+        electronic, file, "--states", "1", "--spacing", "2.4angstrom", "--no-coulomb",
+        "--atomistic", "--cube", folder, "--json",
+    )  # fmt: skip
+    document = json.loads(result.stdout)
+    assert document["atomistic"]["gap"]["unit"] == "eV"
+    assert document["atomistic"]["alignment"]["type"]
+    assert {p.name for p in folder.iterdir()} == {
+        "electron.cube", "hole.cube", "electron_atomistic.cube", "hole_atomistic.cube",
+    }  # fmt: skip
+    assert "probabilities" in document["robustness"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heterodot.electronic.confinement import Barrier, cells, kinetic, solve_on
-from heterodot.electronic.ideal import box, core_shell, sphere
+from heterodot.electronic import levels_of_shape, pure
+from heterodot.electronic.confinement import Barrier, Well, cells, kinetic, solve, solve_on
+from heterodot.electronic.ideal import box, core_shell, from_distances, sphere
 from heterodot.electronic.materials import Carrier
 from heterodot.errors import InputError
 
@@ -188,3 +189,40 @@ def test_deposit_equals_the_obvious_sum():
             slow[tuple(low + corner)] += 2.5 * weight
     assert grid == pytest.approx(slow)
     assert grid.sum() > 0
+
+
+def test_rod_and_platelet_against_bessel_and_sine():
+    # (2.405/R)^2 + (pi/L)^2 for a rod and a disk, walls moved out by psi/psi' = m_out/(m kappa)
+    reach = (1.0 / 0.2) / np.sqrt(600.0 / UNIT)
+    for radius, length in ((15.0, 80.0), (40.0, 18.0)):
+
+        def rod(x, y, z, radius=radius, length=length):
+            return np.maximum(np.sqrt(x**2 + y**2) - radius, abs(z) - length / 2)
+
+        corner = np.array([radius, radius, length / 2])
+        shape = from_distances([("PbS", rod)], -corner, corner, 1.6)
+        light = Carrier(0.0, -30.0, 0.2, 0.0, 0.2, 0.2)
+        found = solve(Well(cells(shape), (light,), Barrier(600.0, 1.0)), 2).energies
+        unit = UNIT / 0.2
+        exact = unit * ((2.404826 / (radius + reach)) ** 2 + (np.pi / (length + 2 * reach)) ** 2)
+        assert found[0] == pytest.approx(exact, rel=0.025)
+
+
+def test_shell_that_takes_the_electron():
+    # CdS core, ZnS shell: both carriers stay in the core; turned around, in the shell
+    inside = levels_of_shape(
+        core_shell("CdS", "ZnS", 30.0, 46.0, 2.0),
+        (pure("CdS"), pure("ZnS")),
+        states=1,
+        coulomb=False,
+    )
+    assert inside.electrons[0].fractions["CdS"] > 0.6
+    assert inside.holes[0].fractions["CdS"] > 0.8
+    turned = levels_of_shape(
+        core_shell("ZnS", "CdS", 30.0, 60.0, 2.0),
+        (pure("ZnS"), pure("CdS")),
+        states=1,
+        coulomb=False,
+    )
+    assert turned.electrons[0].fractions["CdS"] > 0.7
+    assert turned.electrons[0].energy.value > pure("CdS").conduction.value
