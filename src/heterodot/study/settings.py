@@ -42,7 +42,7 @@ def _size(value: object) -> object:
                 f"{value} is not a size; give a positive one such as '3.4 nm'"
             ) from error
         raise ValueError(
-            f"'{value}' is not a size; give for example '3.4 nm', '5 cells' or '3 nm x 13 nm'"
+            f"'{value}' is not a size; give for example '3.4 nm' or '5 cells' ('3 x 13 nm' for two)"
         ) from error
     return text
 
