@@ -149,6 +149,14 @@ def geometric_phase(
         No scale, reflections that are parallel or beyond the sampling, region outside.
     NotFoundError
         No spots.
+
+    Examples
+    --------
+    >>> from heterodot.particle import build
+    >>> from heterodot.probes.em import EmSetup, preview
+    >>> strain = geometric_phase(preview(build("PbS", "cube", "5 nm"), EmSetup(zone=(0, 0, 1))))
+    >>> abs(strain.mean((-10, 10, -10, 10))["exx"].value) < 0.003
+    True
     """
     values, y, x = pixels(image)
     vectors = _two(_reference_spots(image, reference)) if g is None else np.array(g, dtype=float)

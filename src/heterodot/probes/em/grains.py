@@ -107,6 +107,14 @@ def find_grains(
         No scale, or a window that does not fit the image.
     NotFoundError
         No lattice anywhere.
+
+    Examples
+    --------
+    >>> from heterodot.particle import build
+    >>> from heterodot.probes.em import EmSetup, preview
+    >>> image = preview(build("PbS", "cube", "5 nm"), EmSetup(zone=(0, 0, 1)))
+    >>> [round(grain.spots[0].spacing.value, 2) for grain in find_grains(image)]
+    [2.97]
     """
     values, y, x = pixels(image)
     dy, dx = float(np.diff(y).mean()), float(np.diff(x).mean())
@@ -420,7 +428,7 @@ _TURNS = [(math.cos(a), math.sin(a)) for a in np.radians([23.0, -23.0, 67.0, -67
 def _transform(
     values: Array, weights: Array, vectors: Array, axes: tuple[Array, Array]
 ) -> NDArray[Any]:
-    """Return the Fourier components of a weighted image at any vectors, over the weights' sum."""
+    """Return Fourier components of a weighted image, over the weights' sum."""
     rows, columns = (np.nonzero((weights > 1e-3).any(axis=k))[0] for k in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     y, x = axes[0][box[0]], axes[1][box[1]]

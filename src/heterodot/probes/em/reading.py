@@ -108,6 +108,16 @@ def read_domains(
     NotFoundError
         No lattice in the image.
 
+    Examples
+    --------
+    >>> from heterodot.catalog import crystal
+    >>> from heterodot.particle import build
+    >>> from heterodot.probes.em import EmSetup, preview
+    >>> image = preview(build("PbS", "cube", "5 nm"), EmSetup(zone=(1, 1, 0)))
+    >>> largest = read_domains(image, [crystal("PbS"), crystal("CsPbBr3")])[0].best
+    >>> largest.crystal.name, largest.zone
+    ('PbS', (1, 1, 0))
+
     Notes
     -----
     All domains share the image's scale (`consistent`). Spots that a neighbor explains and the
@@ -235,7 +245,7 @@ def _one_crystal(
     if a is not None and b is not None:
         rivals = [
             r for own in (first, second) for r in own
-            if r.crystal.name != own[0].crystal.name
+            if r.there and r.crystal.name != own[0].crystal.name
             and own[0].evidence - r.evidence < 2 * TOLD_APART
         ]  # fmt: skip
         if a.crystal.name != b.crystal.name or rivals:
