@@ -315,6 +315,8 @@ def _powder(
         seen = np.isfinite(ring.amount)
         whole = float((o.model * weight).sum() / weight.sum())
         part = float((o.model * weight)[seen].sum() / weight[seen].sum())
+        if _mostly_hidden(ring, o):
+            continue  # most would be extrapolated
         shape = line_shape(data.q, ring.q.value, ring.width.value, ring.share)
         values = values + (whole - part) * shape
         # what was not seen is believed to a third
@@ -401,6 +403,11 @@ def _assigned(
     return result
 
 
+def _mostly_hidden(ring: Ring, o: Orientation) -> bool:
+    weight = o.model * np.sin(np.radians(o.chi))
+    return o.kind != "ring" and float(weight[np.isfinite(ring.amount)].sum()) < 0.5 * weight.sum()
+
+
 def _remarks(
     found: Sequence[Reflection], series: Layers | None, incidence: float | None, wavelength: float
 ) -> list[str]:
@@ -413,6 +420,10 @@ def _remarks(
                 f"{where}: one powder and one fiber part do not describe the angles "
                 f"(misfit {math.sqrt(o.misfit):.1f} times the noise): several orientations, or few "
                 "large grains"
+            )
+        if o is not None and _mostly_hidden(r.ring, o):
+            said.append(
+                f"{where}: most of its poles lie where nothing was measured; its amount is not known"
             )
         if o is not None and o.coverage < 0.7:
             said.append(f"{where}: only {100 * o.coverage:.0f} % of the sphere was measured")

@@ -188,7 +188,13 @@ def orientation(chi: Floats, intensity: Floats, error: Floats) -> Orientation | 
     model = powder + fiber * pole_density(chi, alpha, kappa)
     share_error = _share_error(powder, fiber, covariance)
     sure = evidence / inflate if share > 3 * share_error else 0.0
-    kind = _kind(share, width_of(kappa), sure, model, weight)
+    kind = _kind(share, width_of(kappa), sure, model[seen], weight[seen])
+    hidden = float((model * weight)[~seen].sum() / (model * weight).sum())
+    if kind == "ring" and hidden > 1.5 * (1 - coverage) + 0.02:
+        # the data do not speak against poles where nothing was measured, nor for them
+        values = np.array([mean, 0.0, 0.0, 1.0])
+        covariance = np.diag([inflate / float(w.sum()), 0.0, 0.0, 0.0])
+        model, share = np.full(len(chi), mean), 0.0
     hermans, measured = _hermans(chi, intensity, error, seen, values, covariance)
     if kind == "ring":  # angle and width were chosen among noise, which their errors do not know
         hermans = measured
