@@ -43,7 +43,10 @@ def composition_figure(
         mixed = mixtures[k] if k < len(mixtures) else None
         if mixed is not None:
             label = " + ".join(f"{s.mole.value:.2f} {s.formula}" for s in mixed.shares)
-            axes.plot(x, mixed.expected, "_", ms=140 * wide / len(elements), mew=2, color="#D55E00",
+            # the mixture is of the phases' elements alone
+            own = np.array([percent[e].value for e in mixed.elements]).sum() / 100
+            at = np.array([elements.index(e) for e in mixed.elements]) + (k - (n - 1) / 2) * wide
+            axes.plot(at, own * mixed.expected, "_", ms=140 * wide / len(elements), mew=2, color="#D55E00",
                       label=_subscripts(label) if n == 1 else None)  # fmt: skip
     axes.set_xticks(range(len(elements)), elements)
     axes.set_ylabel("atomic percent", fontsize=8)
