@@ -48,8 +48,8 @@ def columns_figure(image: Measurement, found: Any, *, cut: float = 0.001) -> Fig
             [c.x.to("nm").value for c in chosen],
             [c.y.to("nm").value for c in chosen],
             "o",
-            ms=2.4,
-            mew=0.6,
+            ms=3.2,
+            mew=0.8,
             mfc="none",
             mec=SUBLATTICES[k % len(SUBLATTICES)],
             label=f"{group.domain}: {group.label} ({group.count})",
@@ -65,14 +65,17 @@ def columns_figure(image: Measurement, found: Any, *, cut: float = 0.001) -> Fig
             color="#D55E00",
             label=f"on no lattice ({len(open_)})",
         )
-    axes.legend(
-        fontsize=6,
-        loc="upper right",
-        frameon=True,
-        framealpha=0.8,
-        borderpad=0.3,
-        handletextpad=0.2,
-    )
+    # below the picture, where it hides no column
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        strip = 0.08 + 0.14 * math.ceil(len(handles) / 2)
+        wide, high = made.get_size_inches()
+        made.set_size_inches(wide, high + strip)
+        axes.set_position((0, strip / (high + strip), 1, high / (high + strip)))
+        made.legend(
+            handles, labels, fontsize=6, loc="lower center", ncols=2, frameon=False,
+            borderpad=0.2, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.2,
+        )  # fmt: skip
     return made
 
 
