@@ -10,11 +10,11 @@ import pytest
 from scipy.constants import Boltzmann, elementary_charge, hbar
 
 from heterodot.electronic import levels_of_shape, transfer, transfer_trend
+from heterodot.electronic.diabats import diabats
 from heterodot.electronic.ideal import box, cube_and_cap
 from heterodot.electronic.materials import Carrier, pure
 from heterodot.electronic.rates import depletion, jortner_rate, marcus_rate, rate_matrix
 from heterodot.electronic.trajectory import analyze_gap, populations, read_trajectory
-from heterodot.electronic.transfer import diabats
 from heterodot.electronic.transfer_sizes import states_below
 from heterodot.errors import InputError, NotFoundError
 

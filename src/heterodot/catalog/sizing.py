@@ -62,7 +62,8 @@ def _points(d: Array, p: Mapping[str, Any]) -> Array:
     """Interpolate measured energies linearly in 1/d."""
     turned = 1.0 / np.asarray(p["sizes"], dtype=float)
     order = np.argsort(turned)
-    return np.interp(1.0 / d, turned[order], np.asarray(p["energies"], dtype=float)[order])
+    energies = np.asarray(p["energies"], dtype=float)
+    return np.asarray(np.interp(1.0 / d, turned[order], energies[order]))
 
 
 def _rising(size: Array, inside: float) -> slice:

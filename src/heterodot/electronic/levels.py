@@ -22,11 +22,11 @@ from heterodot.electronic.confinement import (
     Solution,
     Well,
     solve_on,
-    valley_splitting,
 )
 from heterodot.electronic.coulomb import Coulomb, Electrostatics, interaction
 from heterodot.electronic.materials import Material, Medium, Overrides, material, medium
 from heterodot.electronic.shape import Shape, rasterize
+from heterodot.electronic.valleys import valley_splitting
 from heterodot.errors import InputError
 from heterodot.progress import Progress, silent
 from heterodot.units import Value

@@ -44,7 +44,7 @@ def states_below(shape: Shape, carriers: Mapping[str, Carrier], energy: float) -
     >>> from heterodot.electronic.ideal import sphere
     >>> heavy = Carrier(0.0, -2.0, 1.0, 0.0, 1.0, 1.0)
     >>> found = states_below(sphere("PbS", 60.0), {"PbS": heavy}, 1.0)
-    >>> bool(30 < found < 60)
+    >>> bool(150 < found < 250)
     True
     """
     total = 0.0
