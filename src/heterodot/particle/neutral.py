@@ -150,13 +150,15 @@ def _order(
         yield lambda b, c, ok: _removals(b, ok, -1.5, -0.5, 0.45)
         yield lambda b, c, ok: _additions(b, ok, 0.4)
         if completion == "vacancies":
+            yield lambda b, c, ok: _spared(b, ok, -9.0, -1.5)
             yield lambda b, c, ok: _removals(b, ok, -9.0, -1.5, 0.999)
         elif not halide:
             yield lambda b, c, ok: _replacements(b, c, ok)
-        yield lambda b, c, ok: _spared(b, ok)
+        yield lambda b, c, ok: _spared(b, ok, -1.5, -0.5)
         if halide and completion != "vacancies":
             yield lambda b, c, ok: _replacements(b, c, ok)
         yield lambda b, c, ok: _removals(b, ok, -1.5, -0.5, 0.999)
+        yield lambda b, c, ok: _spared(b, ok, -9.0, -1.5)
         yield lambda b, c, ok: _removals(b, ok, -9.0, -1.5, 0.999)
         yield lambda b, c, ok: _additions(b, ok, 0.24)
 
@@ -190,11 +192,11 @@ def _removals(
     return moves
 
 
-def _spared(block: Crystallite, allowed: NDArray[np.bool_]) -> list[_Move]:
-    """Bound halide that leaves each of its strong cations at least half of its bond strength."""
+def _spared(block: Crystallite, allowed: NDArray[np.bool_], low: float, high: float) -> list[_Move]:
+    """Anions that leave each of their strong cations at least half of its bond strength."""
     saturation = block.saturation()
     moves = []
-    for move in _removals(block, allowed, -1.5, -0.5, 0.999):
+    for move in _removals(block, allowed, low, high, 0.999):
         keep = np.zeros(len(move.sites), dtype=bool)
         for n, site in enumerate(move.sites.tolist()):
             near, strength = _strong_around(block, site)
