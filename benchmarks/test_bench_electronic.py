@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heterodot.electronic import levels_of_shape, transfer
+from heterodot.electronic import levels_of_shape, transfer, transfer_trend
 from heterodot.electronic.ideal import cube_and_cap
 from heterodot.electronic.materials import pure
 from heterodot.electronic.poisson import Dielectric, self_energy
@@ -43,3 +43,9 @@ def test_transfer(benchmark, bulk):
     shape = cube_and_cap("CsPbCl3", "PbS", 34.0, 30.0, 2.4)
     found = levels_of_shape(shape, bulk, states=14)
     benchmark.pedantic(transfer, (found,), {"donor": "CsPbCl3"}, rounds=2)
+
+
+@pytest.mark.parametrize("edge", [55.0, 100.0])  # 10 and 52 electron levels; 164 Å has 217
+def test_transfer_over_sizes(benchmark, edge):
+    run = ("CsPbBr3", "CdS", [edge])
+    benchmark.pedantic(transfer_trend, run, {"points": 28**3, "samples": 100}, rounds=1)
