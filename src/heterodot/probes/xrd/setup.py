@@ -280,7 +280,7 @@ class XrdSetup:
 
         >>> thin = XrdSetup(mu_t=0.01).absorption_factor(np.array([20.0, 40.0]))
         >>> round(float(thin[0] / thin[1]), 2)
-        1.91
+        1.92
         """
         value = self.mu_t if mu_t is None else mu_t
         if value is None:
