@@ -174,9 +174,10 @@ def ranked_interface(
         )
     if not 1 <= rank <= len(found):
         raise NotFoundError(
-            f"{relation.label} has {len(found)} interfaces{which}, not {rank}",
+            f"{relation.label} has {len(found)} interface{'s' * (len(found) > 1)}{which}, "
+            f"not {rank}",
             place="interface",
-            remedy=f"give a rank from 1 to {len(found)}",
+            remedy=f"give a rank from 1 to {len(found)}" if len(found) > 1 else "give 1",
         )
     return found[rank - 1]
 
