@@ -105,7 +105,7 @@ def main(names: list[str]) -> None:
         seconds = time.process_time() - start
         print(row("Heterodot", len(ours.particles), matched(ours, truth, 1.0), seconds))
         best = None
-        for distance in (5, 10, 15, 20):
+        for distance in (5, 10, 20, 40):
             start = time.process_time()
             theirs = peer(truth, kind, options.get("bright", True), distance)
             seconds = time.process_time() - start

@@ -271,7 +271,11 @@ def _assessed(
         ["element", "atomic %", "mass %"],
         [[e, _shown(atomic[e]), _shown(mass[e])] for e in made.elements],
     )
-    warnings = [*made.warnings, *overlaps(made.elements), *overlap_consequences(made)]
+    warnings = [
+        *made.warnings,
+        *overlaps([e for e in made.elements if atomic[e].value > 0]),
+        *overlap_consequences(made),
+    ]
     one: dict[str, Any] = {
         "name": name,
         "atomic_percent": {e: v.to_json() for e, v in atomic.items()},

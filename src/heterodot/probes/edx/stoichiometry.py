@@ -93,7 +93,8 @@ def stoichiometry(
         else:
             extra[element] = value
     charge = _formula_charge(found.elements, scaled, covariance, expected)
-    warnings = [*found.warnings, *_balance(charge, expected), *overlaps(found.elements)]
+    present = [e for e, x in zip(found.elements, found.fractions, strict=True) if x > 0]
+    warnings = [*found.warnings, *_balance(charge, expected), *overlaps(present)]
     lacking = sorted(set(expected) - set(found.elements))
     if lacking:
         warnings.append(f"{', '.join(lacking)} of the formula was not measured")
