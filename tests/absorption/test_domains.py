@@ -10,6 +10,7 @@ from scipy.special import erfc
 
 from heterodot.catalog.sizing import sizing_curve
 from heterodot.electronic import levels
+from heterodot.electronic.exciton import coupling
 from heterodot.errors import InputError, NotFoundError
 from heterodot.particle import Particle
 from heterodot.probes.absorption import AbsorptionSetup, decompose, simulate, transitions
@@ -108,9 +109,11 @@ def test_spectrum_of_a_dot_begins_at_its_optical_gap(dot: Particle) -> None:
     strength = {(p.electron, p.hole): p.strength for p in pairs}
     assert strength[0, 0] > 20 * max(strength[0, 1], strength[1, 0])
     material = found.materials[0]
-    energy_p = material.coupling_energy or 1.0
+    # two spins a valley, the band coupling 2|p|²/m of one polarization (Kang and Wise)
+    strength_of_one = coupling(material)
+    assert strength_of_one is not None
     valleys = max(1, len(material.valleys))
-    upper = 2 / 3 * energy_p * valleys / pairs[0].energy.value
+    upper = 2 * strength_of_one * valleys / pairs[0].energy.value
     assert 0.9 * upper < strength[0, 0] <= upper * 1.001
     spectrum = energy_spectrum(measured, "all")
     top = spectrum.energy[np.argmax(spectrum.values)]
