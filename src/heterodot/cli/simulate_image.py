@@ -86,8 +86,9 @@ def stem(
     """STEM images of a particle: a quick preview, or multislice by abTEM.
 
     The preview knows haadf (atomic number to a power) and idpc (projected potential). Multislice
-    of a particle of 1,000 atoms takes some two to three minutes of one core per configuration;
-    the default collection angles are narrow to be quick: give --haadf 60:200 for numbers.
+    of a particle of 1,000 atoms takes several minutes of one core per frozen configuration,
+    shared by all cores; the default collection angles are narrow to be quick: give --haadf
+    60:200 for numbers.
 
     Example: heterodot simulate stem dimer.xyz --zone "[001]" --of CsPbBr3 -o dimer.tif
     """
