@@ -315,8 +315,8 @@ def _pattern(page: Page, result: StudyResult, settings: Settings) -> None:
     page.text(
         "Curves are of the particle by the Debye equation, each scaled to its maximum; sticks are "
         "the reflections of the bulk phases, set below. xrd.xy and xrd.nc hold the numbers of the "
-        f"particle as {summary['structure']}. The relaxed one is distorted by the ionic potential, "
-        "which is approximate at surfaces.",
+        f"particle as {summary['structure']}. The ionic potential that relaxes the other one is "
+        "approximate at surfaces.",
         "small soft",
     )
 
