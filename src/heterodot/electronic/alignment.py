@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from heterodot.electronic.coulomb import relaxed
 from heterodot.electronic.levels import Levels, State, levels_of_shape
+from heterodot.electronic.poisson import Dielectric
 from heterodot.errors import InputError
 from heterodot.units import Value
 
@@ -381,15 +383,21 @@ def robustness(
         coarse = levels.shape
     types, pairs = [], []
     together = levels.coulomb is not None
+    if together:
+        # the dielectric constants stay where they are when edges move, and images move no shares
+        constants = [m.dielectric for m in levels.materials]
+        problem = Dielectric(coarse.coarsened(), constants, levels.medium.dielectric)
     for shift in sorted(shifts):
         moved = list(levels.materials)
         moved[place] = moved[place].moved(shift)
         found = levels_of_shape(
-            coarse, tuple(moved), states=3, coulomb=together, around=levels.medium
+            coarse, tuple(moved), states=3, coulomb=False, splitting=False, around=levels.medium
         )
-        aligned = alignment(found, temperature=temperature)
-        types.append(aligned.type)
-        pairs.append(aligned.pair_type or "")
+        types.append(alignment(found, temperature=temperature).type)
+        if together:
+            pair = relaxed(problem, found.solved["electron"], found.solved["hole"])
+            both = [dict(zip(found.domains, x, strict=True)) for x in (pair.electron, pair.hole)]
+            pairs.append(classify(*both)[0])
     spread, source = offset_error(levels, domain) if error is None else (error, "given")
     return Robustness(
         domain,
@@ -397,5 +405,5 @@ def robustness(
         tuple(types),
         spread,
         source,
-        tuple(pairs) if together else (),
+        tuple(pairs),
     )

@@ -157,7 +157,7 @@ def interaction(
     phi_h = field.problem.potential(rho_h)
     first = float((rho_e * phi_h).sum() * volume)
     image_e, image_h = field.image(rho_e), field.image(rho_h)
-    pair = _relaxed(field, electron, hole, phi_h, first, rounds)
+    pair = relaxed(field.problem, electron, hole, phi_h, rounds=rounds)
     start = electron.coarse_solution.energies[0] + hole.coarse_solution.energies[0] - first
     relaxation = min(pair.energy - start, 0.0)
     correlation = _correlation(materials, pair)
@@ -190,20 +190,47 @@ def interaction(
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
+    """Electron and hole in each other's field.
+
+    Attributes
+    ----------
+    energy : float
+        Of both together against their band edges, eV; without images and correlation.
+    electron, hole : list of float
+        Share of each in every domain.
+    """
+
     energy: float
     electron: list[float]
     hole: list[float]
 
 
-def _relaxed(
-    field: Electrostatics, electron: OnGrid, hole: OnGrid, phi_h: Array, first: float, rounds: int
-) -> _Pair:
-    """Relax electron and hole in each other's field on the coarse grid."""
-    volume = field.shape.spacing**3
+def relaxed(
+    problem: Dielectric,
+    electron: OnGrid,
+    hole: OnGrid,
+    phi_h: Array | None = None,
+    *,
+    rounds: int = 12,
+) -> Pair:
+    """Relax electron and hole in each other's field on the coarse grid.
+
+    Parameters
+    ----------
+    problem : Dielectric
+        Of the coarse grid.
+    electron, hole : OnGrid
+    phi_h : (nx, ny, nz) array, optional
+        Potential of the unrelaxed hole, where it is known already, eV.
+    rounds : int
+        Solutions of one carrier in the other's field, at most.
+    """
+    volume = problem.spacing**3
     grids = (electron.coarse_well, hole.coarse_well)
     solutions = [electron.coarse_solution, hole.coarse_solution]
-    phi = phi_h
+    phi = problem.potential(density_of(solutions[1], grids[1])) if phi_h is None else phi_h
+    first = float((density_of(solutions[0], grids[0]) * phi).sum() * volume)
     last = solutions[0].energies[0] + solutions[1].energies[0] - first
     for turn in range(rounds):
         k = turn % 2
@@ -217,7 +244,7 @@ def _relaxed(
             own_masses=False,
         )
         rho = density_of(solutions[k], pulled)
-        phi = field.problem.potential(rho)
+        phi = problem.potential(rho)
         other = density_of(solutions[1 - k], grids[1 - k])
         attraction = float((other * phi).sum() * volume)
         if k == 0:
@@ -234,7 +261,7 @@ def _relaxed(
         [float((s.vectors[0] ** 2 * share).sum()) for share in well.cells.shares]
         for s, well in zip(solutions, grids, strict=True)
     ]
-    return _Pair(float(last), shares[0], shares[1])
+    return Pair(float(last), shares[0], shares[1])
 
 
 def _bare(solution: Solution, well: Well) -> float:
@@ -248,7 +275,7 @@ def _bare(solution: Solution, well: Well) -> float:
     return float(energy)
 
 
-def _correlation(materials: Sequence[Material], pair: _Pair) -> Value:
+def _correlation(materials: Sequence[Material], pair: Pair) -> Value:
     """Return Brus's second-order term, weighted with the chance to meet in each domain."""
     from scipy.constants import physical_constants
 

@@ -339,6 +339,7 @@ def levels_of_shape(
     *,
     states: int | Mapping[str, int] = 3,
     coulomb: bool = True,
+    splitting: bool = True,
     around: Medium | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -354,6 +355,8 @@ def levels_of_shape(
         Levels of each carrier.
     coulomb, seed, progress
         As in `levels`.
+    splitting : bool
+        Also the shifts of equivalent valleys by the anisotropy of their mass.
     around : Medium, optional
         The catalog's alkyl chains by default.
     """
@@ -380,7 +383,7 @@ def levels_of_shape(
         on_grid = solve_on(
             shape, coarse, bands, barrier(around, carrier), count, seed=seed, progress=part
         )
-        found[carrier] = _states(carrier, on_grid, shape.names, materials)
+        found[carrier] = _states(carrier, on_grid, shape.names, materials, splitting)
         waves[carrier] = _amplitudes(on_grid.solution, on_grid.well)
         solved[carrier] = on_grid
     notes = tuple(dict.fromkeys(w for m in materials for w in m.warnings))
@@ -410,14 +413,18 @@ def barrier(around: Medium, carrier: str) -> Barrier:
 
 
 def _states(
-    carrier: str, on_grid: OnGrid, names: tuple[str, ...], materials: tuple[Material, ...]
+    carrier: str,
+    on_grid: OnGrid,
+    names: tuple[str, ...],
+    materials: tuple[Material, ...],
+    splitting: bool,
 ) -> tuple[State, ...]:
     sign = 1.0 if carrier == "electron" else -1.0
     solution, well = on_grid.solution, on_grid.well
     shifts = np.zeros((0, len(solution.vectors)))
     for k, m in enumerate(materials):
         band = well.bands[k]
-        if len(m.valleys) > 1 and band.longitudinal != band.transverse:
+        if splitting and len(m.valleys) > 1 and band.longitudinal != band.transverse:
             # shifts are small and converge early: the wider voxels do where they are below 2.8 Å
             wide = on_grid.coarse_well.cells.spacing <= 2.8
             grid = (on_grid.coarse_well, on_grid.coarse_solution) if wide else (well, solution)
