@@ -59,3 +59,42 @@ def apply_links(
             for f in range(6):
                 total += links[i, f] * vectors[s, neighbors[i, f]]
             out[s, i] = total
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def fill_links(
+    heaviness: Array,
+    openings: Array,
+    neighbors: NDArray[np.int32],
+    scale: Array,
+    unit: float,
+    links: Array,
+    flow: Array,
+) -> None:
+    """Fill the off-diagonal entries of the kinetic energy and what flows out of each voxel.
+
+    Parameters
+    ----------
+    heaviness : (n,) array
+        Effective mass.
+    openings : (n, 6) array
+        Open fraction of the faces.
+    neighbors : (n, 6) int32 array
+    scale : (n,) array
+        One over the root of the filled fraction.
+    unit : float
+        hbar²/(2 m_e) over the spacing squared, times two, eV.
+    links : (n, 6) array
+        Filled.
+    flow : (n,) array
+        Filled: sum over the faces, eV.
+    """
+    for i in range(heaviness.shape[0]):
+        total = 0.0
+        for f in range(6):
+            j = neighbors[i, f]
+            # two half voxels add like resistances in series
+            value = openings[i, f] * unit / (heaviness[i] + heaviness[j])
+            links[i, f] = -value * scale[i] * scale[j]
+            total += value
+        flow[i] = total

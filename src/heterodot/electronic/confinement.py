@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from heterodot.electronic._kernels import fill_links
 from heterodot.electronic.eigen import BoxPreconditioner, Eigenpairs, Operator, lowest
 from heterodot.electronic.materials import Carrier
 from heterodot.electronic.shape import Shape, doubled
@@ -170,15 +171,14 @@ class Well:
             potential += share * band.edge
         if self.extra is not None:
             potential += self.extra
-        # the flux a grad psi is continuous: two half voxels add like resistances in series
-        flow = cells.openings * (2 * unit / cells.spacing**2)
-        flow /= heaviness[:, None] + heaviness[cells.neighbors]
+        # the flux a grad psi is continuous across faces
+        links, flow = np.empty_like(cells.openings), np.empty_like(heaviness)
+        step = 2 * unit / cells.spacing**2
+        fill_links(heaviness, cells.openings, cells.neighbors, cells.scale, step, links, flow)
         slope, excess = self._along(local)
         leak, seen = self._skin(local, self._toward_surface(heaviness, excess))
         skin = leak * seen * cells.surface / cells.spacing
-        scale = cells.scale
-        diagonal = (flow.sum(axis=1) + skin) / cells.filled + potential
-        links = -flow * scale[:, None] * scale[cells.neighbors]
+        diagonal = (flow + skin) / cells.filled + potential
         return unit / heaviness, Operator(diagonal, links, cells.neighbors, slope, excess)
 
     def _toward_surface(self, heaviness: Array, excess: Array | None) -> Array:
