@@ -183,7 +183,7 @@ def termination(text: str | None) -> Any:
 
 
 def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    from heterodot.cli.epitaxy import fraction
+    from heterodot.cli.epitaxy import fraction, indices
     from heterodot.epitaxy import ranked, search
     from heterodot.errors import InputError, NotFoundError
     from heterodot.units import parse
@@ -213,17 +213,3 @@ def _relation(console: Console, a: Any, b: Any, o: dict[str, Any]) -> tuple[Any,
         )
     relation = found.matches[rank - 1]
     return relation, {"rank": rank, **relation.to_json()}
-
-
-def indices(text: str, place: str) -> tuple[int, int, int]:
-    """Return Miller indices of a text such as ``"2 1 0"`` or ``"-1,1,0"``."""
-    from heterodot.errors import InputError
-
-    parts = text.replace(",", " ").replace("(", " ").replace(")", " ").split()
-    try:
-        h, k, m = (int(p) for p in parts)
-    except ValueError:
-        raise InputError(
-            f"'{text}' is not three integers", place=place, remedy="write it as '2 1 0'"
-        ) from None
-    return h, k, m

@@ -235,7 +235,10 @@ def draw(
     wanted: tuple[tuple[str | None, Callable[[], Figure]], ...] = (
         (nets, lambda: figures.nets(meetings[0])),
         (stereogram, lambda: figures.stereogram(chosen)),
-        (spots, lambda: figures.spots(chosen, zone_a=indices(zone))),
+        (
+            spots,
+            lambda: figures.spots(chosen, zone_a=None if zone is None else indices(zone, "--zone")),
+        ),
     )
     for path, make in wanted:
         if path is None:
@@ -259,19 +262,18 @@ def picture_format(path: str) -> str:
     return kind
 
 
-def indices(text: str | None) -> tuple[int, int, int] | None:
-    """Return three indices from a text such as ``0,0,1``."""
-    if text is None:
-        return None
+def indices(text: str, place: str) -> tuple[int, int, int]:
+    """Return Miller indices of a text such as ``"2 1 0"`` or ``"-1,1,0"``."""
     from heterodot.errors import InputError
 
+    parts = text.replace(",", " ").replace("(", " ").replace(")", " ").split()
     try:
-        u, v, w = (int(x) for x in text.replace(",", " ").split())
+        h, k, m = (int(p) for p in parts)
     except ValueError:
         raise InputError(
-            f"'{text}' are not three indices", place="--zone", remedy="give e.g. 0,0,1"
+            f"'{text}' is not three indices", place=place, remedy="write it as '2 1 0'"
         ) from None
-    return (u, v, w)
+    return h, k, m
 
 
 def show_whole(

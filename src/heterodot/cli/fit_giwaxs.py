@@ -189,11 +189,11 @@ def _plane(path: str | None, counts: bool = False) -> Any:
 
 
 def _phases(names: tuple[str, ...], console: Console) -> dict[str, Any]:
-    from heterodot.cli.simulate_xrd import load_crystal
+    from heterodot.catalog import crystal_or_file
 
     chosen: dict[str, Any] = {}
     for name in [part for word in names for part in word.split(",") if part]:
-        crystal = load_crystal(name)
+        crystal = crystal_or_file(name)[0]
         label = re.sub(r"\W+", "_", Path(name).stem if name.lower().endswith(".cif") else name)
         chosen[label] = crystal
         if label != crystal.name:
@@ -236,10 +236,17 @@ def _critical(text: str | None, wavelength: Any) -> float | None:
         return float(text.rstrip("°"))
     except ValueError:
         pass
-    from heterodot.cli.simulate_xrd import load_crystal
+    from heterodot.catalog import crystal_or_file
+    from heterodot.errors import InputError
     from heterodot.probes.giwaxs import critical_angle
 
-    return critical_angle(load_crystal(text), float(wavelength or 1.5406))
+    if not wavelength:
+        raise InputError(
+            "the file states no wavelength, which a critical angle needs",
+            place="--critical",
+            remedy="give the angle in degrees instead, or 'fit'",
+        )
+    return critical_angle(crystal_or_file(text)[0], float(wavelength))
 
 
 def _write(path: str, found: Any, reduced: Any, polar: Any) -> None:

@@ -267,13 +267,13 @@ def _phases(
     phases: tuple[str, ...], models: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what to fit by the name that was given, and which catalog phase that is."""
-    from heterodot.cli.simulate_xrd import load_crystal
+    from heterodot.catalog import crystal_or_file
     from heterodot.particle import Particle
 
     chosen: dict[str, Any] = {}
     taken: dict[str, str] = {}
     for name in [part for word in phases for part in word.split(",") if part]:
-        crystal = load_crystal(name)
+        crystal = crystal_or_file(name)[0]
         label = re.sub(r"\W+", "_", Path(name).stem if name.lower().endswith(".cif") else name)
         chosen[label] = crystal
         taken[label] = crystal.name

@@ -230,14 +230,11 @@ def _potential(
 
 
 def _crystals(particle: Particle, phase: tuple[str, ...], file: Any) -> list[Any]:
-    from pathlib import Path
-
-    from heterodot.catalog import crystal
-    from heterodot.crystal import Crystal
+    from heterodot.catalog import crystal, crystal_or_file
     from heterodot.errors import InputError
 
     if phase:
-        return [Crystal.read(p) if Path(p).is_file() else crystal(p) for p in phase]
+        return [crystal_or_file(name)[0] for name in phase]
     found = [domain.crystal for domain in particle.domains if domain.crystal is not None]
     if found:
         return found

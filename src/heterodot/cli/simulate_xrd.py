@@ -61,6 +61,7 @@ def xrd(
     """
     import numpy as np
 
+    from heterodot.catalog import crystal_or_file
     from heterodot.particle import Particle
     from heterodot.probes.xrd import XrdSetup, simulate, sticks
 
@@ -89,7 +90,7 @@ def xrd(
         metadata = {**dict(result.metadata), "counts_at_maximum": counts, "seed": seed}
         result = dataclasses.replace(result, data=data, metadata=metadata)
         assert isinstance(result, Measurement)
-    bulk = {name: sticks(load_crystal(name), setup) for name in phases}
+    bulk = {name: sticks(crystal_or_file(name)[0], setup) for name in phases}
     if output:
         write_pattern(output, result, [Path(f).name for f in files])
     document: dict[str, Any] = {
@@ -200,13 +201,3 @@ def _b_iso(text: str) -> float | dict[str, float]:
             place="--b-iso",
             remedy="give 1.0 or Pb=1.2,S=0.8",
         ) from None
-
-
-def load_crystal(name: str) -> Any:
-    """Return the crystal of a catalog name or a CIF path."""
-    from heterodot.catalog import crystal
-    from heterodot.crystal import Crystal
-
-    if name.lower().endswith(".cif") or Path(name).is_file():
-        return Crystal.read(name)
-    return crystal(name)

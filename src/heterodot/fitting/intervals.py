@@ -243,6 +243,15 @@ def bootstrap(
     return from_draws(fit, rows, failed, level=level)
 
 
+def changed(parameters: Sequence[Parameter], trial: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Return parameters with the values, and what is fixed, of those of the same name in a trial."""
+    given = {p.name: p for p in trial}
+    return tuple(
+        replace(p, value=given[p.name].value, fixed=given[p.name].fixed) if p.name in given else p
+        for p in parameters
+    )
+
+
 def from_draws(
     fit: Fit, rows: Sequence[Sequence[float]], failed: int, *, level: float = 0.95
 ) -> Fit:

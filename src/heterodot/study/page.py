@@ -194,7 +194,7 @@ def _found(check: dict[str, Any]) -> str:
     value = check["value"]
     shown = f"{value:.4g}" if isinstance(value, float) else str(value)
     limit = "" if check["limit"] is None else f", limit {check['limit']:g}"
-    return f"{shown} {check['unit']}{limit}".strip()
+    return f"{shown} {check['unit']}".strip() + limit
 
 
 def _normal(result: StudyResult) -> Any:
@@ -431,12 +431,11 @@ def _sources(page: Page, result: StudyResult, settings: Settings, text: str) -> 
 
 def _values(levels: dict[str, Any]) -> list[list[str]]:
     """Return the rows of the physical values that the levels rest on."""
+    parts = [(domain["phase"], domain["parameters"]) for domain in levels["domains"]]
+    parts.append((levels["medium"]["name"], levels["medium"]["parameters"]))
     rows = [
-        [domain["phase"], p["quantity"], _value(p), p["source"]]
-        for domain in levels["domains"]
-        for p in domain["parameters"]
+        (name, p["quantity"], _value(p), p["source"])
+        for name, parameters in parts
+        for p in parameters
     ]
-    return rows + [
-        [levels["medium"]["name"], p["quantity"], _value(p), p["source"]]
-        for p in levels["medium"]["parameters"]
-    ]
+    return [list(row) for row in dict.fromkeys(rows)]  # electron and hole share some

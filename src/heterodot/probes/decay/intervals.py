@@ -12,6 +12,7 @@ from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter
 from heterodot.fitting import bootstrap as bootstrap_of
 from heterodot.fitting import profile as profile_of
+from heterodot.fitting.intervals import changed
 from heterodot.probes.decay.exponentials import Posed, conclude, solve
 from heterodot.progress import Progress, silent
 
@@ -58,14 +59,5 @@ def problem_of(found: Fit) -> Posed:
 
 
 def _refit(posed: Posed, parameters: Sequence[Parameter]) -> Fit:
-    given = {p.name: p for p in parameters}
-    trial = replace(
-        posed,
-        parameters=tuple(
-            replace(p, value=given[p.name].value, fixed=given[p.name].fixed)
-            if p.name in given
-            else p
-            for p in posed.parameters
-        ),
-    )
+    trial = replace(posed, parameters=changed(posed.parameters, parameters))
     return conclude(trial, solve(trial, 200, silent))

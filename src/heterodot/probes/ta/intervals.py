@@ -10,7 +10,7 @@ import numpy as np
 from heterodot.errors import InputError
 from heterodot.fitting import Fit, Parameter
 from heterodot.fitting import profile as profile_of
-from heterodot.fitting.intervals import from_draws
+from heterodot.fitting.intervals import changed, from_draws
 from heterodot.probes.ta.conclusion import conclude
 from heterodot.probes.ta.problem import Problem, solve
 from heterodot.probes.ta.projection import Projection
@@ -37,15 +37,7 @@ def profile(
 
     def refit(parameters: Sequence[Parameter]) -> Fit:
         given = {p.name: p for p in parameters}
-        trial = replace(
-            problem,
-            parameters=tuple(
-                replace(p, value=given[p.name].value, fixed=given[p.name].fixed)
-                if p.name in given
-                else p
-                for p in problem.parameters
-            ),
-        )
+        trial = replace(problem, parameters=changed(problem.parameters, parameters))
         end = solve(trial)
         return replace(
             fit,
